@@ -10,6 +10,8 @@ import numpy as np
 
 from physio_mae_jax.errors import DataError
 
+# Values of the attribute 'sex', by the letter that sources use.
+SEXES: Mapping[str, str] = {"F": "female", "M": "male"}
 LabelLevel = Literal["recording", "event", "interval"]
 
 

@@ -30,6 +30,7 @@ Modules::
     several_forms   layouts of data sets in several forms: as published, and as a copy that is not
                     published
     signal_copies   recordings with identical signals, which count as one subject
+    signal_table    signals of a CSV file whose sampling rate is known
     sleep_edf       Sleep-EDF Database Expanded (Kemp et al.)
     snomed_codes    diagnoses of the PhysioNet/CinC Challenges 2020 and 2021, by SNOMED CT code
     stress_predict  the Stress-Predict Dataset (Iqbal et al.)
@@ -41,4 +42,5 @@ Modules::
                     wrist recorded
     wesad_wrist     the wrist of WESAD as the Empatica E4 exported it, longer than in the pickles,
                     with labels
+    wfdb_recording  a recording made of a WFDB record
 """

@@ -28,6 +28,7 @@ from physio_mae_jax.preparation.layouts.snomed_codes import (
     UNSCORED,
     UNSCORED_CLASSES,
 )
+from physio_mae_jax.preparation.layouts.wfdb_recording import wfdb_recording
 from physio_mae_jax.preparation.recording import (
     DatasetLayout,
     LabelTask,
@@ -36,8 +37,8 @@ from physio_mae_jax.preparation.recording import (
     TrainingDefaults,
     reject_duplicates,
 )
-from physio_mae_jax.signals.channels import TWELVE_LEADS, canonical_name
-from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.preparation.tables import parse_fields
+from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 _NAME = re.compile(r"(A|Q|I|S|HR|E|JS)(\d{2,5})", re.ASCII)
 _SOURCES = {
@@ -124,11 +125,8 @@ class Challenge2021(DatasetLayout):
         attributes = {"subject_known": False, **ref.details, **_patient(fields)}
         if others := [code for code in codes if code not in SCORED | UNSCORED]:
             attributes["other_codes"] = ",".join(others)
-        return Recording(
-            signal=record.signal,
-            channels=tuple(canonical_name(name) for name in record.channels),
-            units=tuple(canonical_unit(unit) for unit in record.units),
-            sampling_rate_hz=record.sampling_rate_hz,
+        return wfdb_recording(
+            record,
             labels=_labels(codes, self.tasks),
             attributes=attributes,
         )
@@ -145,8 +143,7 @@ def _origin(letters: str, number: int) -> dict[str, str | int]:
 
 def _header_fields(comments: Sequence[str]) -> dict[str, str]:
     """Return the comments of a header, such as 'Age: 74', by their small-letter names."""
-    pairs = (comment.partition(":") for comment in comments)
-    return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon}
+    return {name.lower(): value for name, value in parse_fields(comments).items()}
 
 
 def _labels(codes: Sequence[str], tasks: Sequence[LabelTask]) -> dict[str, np.ndarray]:

@@ -24,6 +24,7 @@ from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
 from physio_mae_jax.preparation.layouts.signal_copies import COPY, mark_copies
 from physio_mae_jax.preparation.layouts.twelve_leads import packed_twelve_leads, read_twelve_leads
 from physio_mae_jax.preparation.recording import (
+    SEXES,
     LabelTask,
     Recording,
     RecordRef,
@@ -158,7 +159,7 @@ def _subject_info(comments: Sequence[str]) -> dict[str, str | float]:
     if (age := _AGE.search(text)) and int(age[1]):
         attributes["age"] = "90+" if int(age[1]) >= _OLDEST else float(age[1])
     if sex := _SEX.search(text):
-        attributes["sex"] = {"M": "male", "F": "female"}[sex[1].upper()]
+        attributes["sex"] = SEXES[sex[1].upper()]
     return attributes
 
 

@@ -29,6 +29,7 @@ from physio_mae_jax.preparation.layouts.packed_flac import (
 )
 from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
 from physio_mae_jax.preparation.recording import (
+    SEXES,
     LabelTask,
     Recording,
     RecordRef,
@@ -54,7 +55,6 @@ _ZEROS_S, _PADDING_S = 0.8, 2.0
 _CUT = "the last 2 s, which are padding: cut"
 _FILE = re.compile(r"(Subject\d\d)_([12])\.edf")
 _INFO = ("Subject", "Age", "Gender", "Recording year", "Number of subtractions", "Count quality")
-_SEXES = {"F": "female", "M": "male"}
 _PERFORMANCES = {"0": "bad", "1": "good"}
 
 
@@ -156,7 +156,7 @@ def _read_subjects(path: Path) -> dict[str, dict[str, Any]]:
         try:
             subjects[row["Subject"]] = {
                 "age": float(row["Age"]),
-                "sex": _SEXES[row["Gender"]],
+                "sex": SEXES[row["Gender"]],
                 "recording_year": int(row["Recording year"]),
                 "subtractions": float(row["Number of subtractions"]),
                 "performance": _PERFORMANCES[row["Count quality"]],

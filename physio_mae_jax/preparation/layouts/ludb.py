@@ -19,7 +19,9 @@ from typing import Any
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.wfdb_record import read_annotations, read_full_record
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.layouts.wfdb_recording import wfdb_recording
 from physio_mae_jax.preparation.recording import (
+    SEXES,
     Annotations,
     DatasetLayout,
     LabelTask,
@@ -30,8 +32,7 @@ from physio_mae_jax.preparation.recording import (
     require_file,
 )
 from physio_mae_jax.preparation.tables import read_table
-from physio_mae_jax.signals.channels import TWELVE_LEADS, canonical_name
-from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 WAVES = ("P", "QRS", "T")
 REFERENCE_LEAD = "II"
@@ -213,11 +214,8 @@ class Ludb(DatasetLayout):
             if lead == REFERENCE_LEAD:
                 annotations["peak"] = Annotations.from_triples(peaks)
         task_of = {task.name: task for task in self.tasks}
-        return Recording(
-            signal=record.signal,
-            channels=tuple(canonical_name(name) for name in record.channels),
-            units=tuple(canonical_unit(unit) for unit in record.units),
-            sampling_rate_hz=record.sampling_rate_hz,
+        return wfdb_recording(
+            record,
             labels={
                 name: task_of[name].encode(classes)
                 for name, classes in ref.details["labels"].items()
@@ -265,7 +263,7 @@ def _begins(statement: str, start: str) -> bool:
 def _attributes(row: Mapping[str, str]) -> dict[str, Any]:
     """Return age, sex, and all statements of a row as they are spelled."""
     attributes: dict[str, Any] = {}
-    if sex := {"M": "male", "F": "female"}.get(row["Sex"]):
+    if sex := SEXES.get(row["Sex"]):
         attributes["sex"] = sex
     if row["Age"]:
         attributes["age"] = float(row["Age"]) if row["Age"].isdigit() else row["Age"]

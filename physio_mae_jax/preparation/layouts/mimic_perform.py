@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
 from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
-from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.vendors.mat_v5 import read_struct_array
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.layouts.signal_table import read_signal_table
 from physio_mae_jax.preparation.recording import (
     DatasetLayout,
     LabelTask,
@@ -29,7 +28,7 @@ from physio_mae_jax.preparation.recording import (
     reject_duplicates,
     require_file,
 )
-from physio_mae_jax.signals.channels import canonical_name
+from physio_mae_jax.preparation.tables import parse_fields
 
 CLASSES = ("non_af", "af")
 _CSV = re.compile(r"(mimic_perform_(\w+?))_\d+_data\.csv")
@@ -91,7 +90,8 @@ class MimicPerform(DatasetLayout):
         """Read a recording, see ``DatasetLayout``."""
         path = source / ref.files[0]
         if path.suffix == ".csv":
-            signal, channels, rate_hz = _read_table(path, ref.details["sampling_rate_hz"])
+            rate_hz = ref.details["sampling_rate_hz"]
+            signal, channels = read_signal_table(path, rate_hz, "its ..._fix.txt")
         else:
             signal, channels, rate_hz = _read_element(path, ref.details["element"])
         rhythm = ref.details["rhythm"]
@@ -111,8 +111,7 @@ def _ref_from_table(path: Path, source: Path, data_set: str) -> RecordRef:
     with name_file_in_errors(
         fix, "lines such as 'Sampling frequency: 125 Hz'", (OSError, ValueError)
     ):
-        pairs = (line.partition(":") for line in fix.read_text(encoding="utf-8-sig").splitlines())
-        fixed = {name.strip(): value.strip() for name, colon, value in pairs if colon}
+        fixed = parse_fields(fix.read_text(encoding="utf-8-sig").splitlines())
         rate_hz = float(fixed.get("Sampling frequency", "").removesuffix("Hz"))
     return _ref(
         record_id,
@@ -181,21 +180,6 @@ def _ref(
         files=files,
         details={**details, "rhythm": rhythm},
     )
-
-
-def _read_table(path: Path, rate_hz: float) -> tuple[np.ndarray, tuple[str, ...], float]:
-    """Return signal [M, n], channels [M] and rate of a CSV file."""
-    entry = ManifestEntry(label=str(path), file=path.name, sampling_rate_hz=rate_hz)
-    facts = probe_csv(path, entry, signals_only=True)
-    assert facts.channels is not None
-    assert facts.stored_columns is not None
-    if facts.sampling_rate_hz != rate_hz:
-        raise UnreadableError(
-            f"{path} has {facts.sampling_rate_hz or 0:g} samples per second by its times, but its "
-            f"..._fix.txt states {rate_hz:g}; use both from the same download."
-        )
-    signal = np.ascontiguousarray(load_csv(path, facts.stored_columns).T)
-    return signal, tuple(canonical_name(name) for name in facts.channels), rate_hz
 
 
 def _read_element(path: Path, index: int) -> tuple[np.ndarray, tuple[str, ...], float]:

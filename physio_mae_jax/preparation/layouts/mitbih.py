@@ -8,7 +8,9 @@ from typing import Any
 
 from physio_mae_jax.data.formats.wfdb_record import read_annotations, read_full_record
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.layouts.wfdb_recording import wfdb_recording
 from physio_mae_jax.preparation.recording import (
+    SEXES,
     Annotations,
     DatasetLayout,
     LabelTask,
@@ -17,8 +19,6 @@ from physio_mae_jax.preparation.recording import (
     TrainingDefaults,
     require_file,
 )
-from physio_mae_jax.signals.channels import canonical_name
-from physio_mae_jax.signals.units import canonical_unit
 
 CLASSES = ("N", "S", "V", "F", "Q")
 _CLASS_BY_SYMBOL = {
@@ -99,12 +99,9 @@ class MitBih(DatasetLayout):
         if record.comments and (subject_info := _SUBJECT_INFO.match(record.comments[0])):
             if subject_info[1] != "-1":
                 attributes["age"] = float(subject_info[1])
-            attributes["sex"] = {"M": "male", "F": "female"}[subject_info[2]]
-        return Recording(
-            signal=record.signal,
-            channels=tuple(canonical_name(name) for name in record.channels),
-            units=tuple(canonical_unit(unit) for unit in record.units),
-            sampling_rate_hz=record.sampling_rate_hz,
+            attributes["sex"] = SEXES[subject_info[2]]
+        return wfdb_recording(
+            record,
             annotations={"beat": Annotations.from_triples(beats)},
             attributes=attributes,
         )

@@ -14,6 +14,7 @@ from typing import Any
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.layouts.wfdb_recording import wfdb_recording
 from physio_mae_jax.preparation.recording import (
     DatasetLayout,
     LabelTask,
@@ -23,8 +24,7 @@ from physio_mae_jax.preparation.recording import (
     require_file,
 )
 from physio_mae_jax.preparation.tables import read_table
-from physio_mae_jax.signals.channels import TWELVE_LEADS, canonical_name
-from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 _SUBCLASSES = (
@@ -153,11 +153,8 @@ class PtbXl(DatasetLayout):
         if details["age"]:
             age = float(details["age"])
             attributes["age"] = ">89" if age == _ANONYMIZED_AGE else age
-        return Recording(
-            signal=record.signal,
-            channels=tuple(canonical_name(name) for name in record.channels),
-            units=tuple(canonical_unit(unit) for unit in record.units),
-            sampling_rate_hz=record.sampling_rate_hz,
+        return wfdb_recording(
+            record,
             labels=labels,
             attributes=attributes,
         )

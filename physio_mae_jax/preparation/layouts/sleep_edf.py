@@ -19,6 +19,7 @@ import numpy as np
 from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
+    SEXES,
     Annotations,
     DatasetLayout,
     LabelTask,
@@ -37,7 +38,6 @@ _UNSCORED = ("Sleep stage ?", "Movement time")
 _CHANNELS_TO_READ = ("EEG Fpz-Cz", "EEG Pz-Oz", "EOG horizontal", "EMG submental")
 _PSG = re.compile(r"((?:SC|ST)\d{4})[A-Z]\d-PSG\.edf")
 _STUDIES = {"SC": "cassette", "ST": "telemetry"}
-_SEXES = {"M": "male", "F": "female"}
 # edfio parses with few checks, and warns about missing samples.
 _ERRORS = (
     OSError,
@@ -174,8 +174,8 @@ def _attributes(record_id: str, patient: str) -> dict[str, str | float | int | b
         "night": int(record_id[5]),
     }
     parts = patient.split()
-    if len(parts) > 1 and parts[1] in _SEXES:
-        attributes["sex"] = _SEXES[parts[1]]
+    if len(parts) > 1 and parts[1] in SEXES:
+        attributes["sex"] = SEXES[parts[1]]
     if age := re.search(r"_(\d+)yr", patient):
         attributes["age"] = float(age[1])
     return attributes

@@ -29,6 +29,7 @@ Modules::
                    export them
     registry       the export formats of devices, and which of them a file is of: decided by its
                    content
+    sensor_folder  folders of one CSV file per sensor of a device, which are one recording
     sensor_frames  sensors of one device at different rates and starts, as frames of one recording
     shimmer        CSV exports of Shimmer sensors by Consensys, and of ShimmerCapture with the same
                    names

@@ -11,7 +11,6 @@ and are rejected.
 No real export was at hand: the tests write files by this description.
 """
 
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ import numpy as np
 from physio_mae_jax.data.formats.file_facts import FileFacts
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.origin import Origin
+from physio_mae_jax.data.formats.vendors.sensor_folder import SensorFolder
 from physio_mae_jax.data.formats.vendors.sensor_frames import (
     Frames,
     Sensor,
@@ -47,6 +47,7 @@ _SENSORS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str, float]] = {
     "temperature": (("temperature",), ("TEMP",), "degC", 1.0),
 }
 _OTHERS = frozenset({"tags.csv", "steps.csv", "systolic_peaks.csv"})
+_FOLDER = SensorFolder("an EmbracePlus", tuple(_SENSORS), _OTHERS.__contains__)
 _RANGE_G = 16.0
 _JITTER_S = 0.5
 
@@ -58,22 +59,6 @@ def _is_sensor(head: Head) -> bool:
     return _TIME in names and set(_SENSORS[head.path.stem][0]) <= set(names)
 
 
-def _parts(path: Path, names: Collection[str]) -> frozenset[str]:
-    first = next((sensor for sensor in _SENSORS if f"{sensor}.csv" in names), "")
-    if path.stem != first:
-        return frozenset()
-    return (_OTHERS | {f"{sensor}.csv" for sensor in _SENSORS} - {path.name}) & frozenset(names)
-
-
-def _beside(path: Path) -> list[Path]:
-    paths = (path.with_name(f"{sensor}.csv") for sensor in _SENSORS)
-    return [found for found in paths if found.is_file()]
-
-
-def _companions(path: Path) -> tuple[str, ...]:
-    return tuple(found.name for found in _beside(path) if found != path)
-
-
 def _frames(path: Path) -> Frames:
     """Read the sensors beside a file.
 
@@ -81,13 +66,9 @@ def _frames(path: Path) -> Frames:
         UnreadableError: a file is broken, or the sensors have no time in common.
         DataError: the file is not the first sensor of its folder.
     """
-    found = _beside(path)
-    if found[0] != path:
-        raise DataError(
-            f"{path} is one sensor of an EmbracePlus, whose recording is {found[0].name} with the "
-            f"other sensors beside it; list {found[0].name} only."
-        )
-    return as_frames([_read_sensor(part) for part in found], str(path.parent))
+    _FOLDER.check_first(path)
+    parts = _FOLDER.files(path.parent).values()
+    return as_frames([_read_sensor(part) for part in parts], str(path.parent))
 
 
 def _read_sensor(path: Path) -> Sensor:
@@ -135,9 +116,8 @@ _ORIGIN = Origin(
     names="the names of the sensors",
     units="the format",
 )
-_READER = frames_reader(_frames, _companions, _ORIGIN, is_folder=True)
-_FIRSTS = tuple(f"{sensor}.csv" for sensor in _SENSORS)
-EMBRACE_PLUS = VendorFormat(_NAME, (".csv",), _is_sensor, _READER, _parts, _FIRSTS)
+_READER = frames_reader(_frames, _FOLDER.companions, _ORIGIN, is_folder=True)
+EMBRACE_PLUS = VendorFormat(_NAME, (".csv",), _is_sensor, _READER, _FOLDER.parts, _FOLDER.firsts)
 BIOMARKERS = VendorFormat(
     "Empatica EmbracePlus digital biomarkers",
     (".csv",),

@@ -13,7 +13,7 @@ differently.
 import io
 import re
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.data.formats.origin import Origin
 from physio_mae_jax.data.formats.reader import Reader
 from physio_mae_jax.data.formats.time_column import to_float32
+from physio_mae_jax.data.formats.vendors.sensor_folder import SensorFolder
 from physio_mae_jax.data.formats.vendors.sensor_frames import (
     Frames,
     Sensor,
@@ -62,6 +63,9 @@ SENSORS: Mapping[str, SensorKind] = {
     "TEMP": SensorKind(("TEMP",), "degC", 4.0, 1),
 }
 _OTHERS = re.compile(r"(?:HR|IBI|tags\w*)\.csv|info\.txt", re.IGNORECASE)
+_FOLDER = SensorFolder(
+    "an Empatica E4", tuple(SENSORS), lambda name: _OTHERS.fullmatch(name) is not None
+)
 _NUMBER = r"\s*-?\d{1,12}(?:\.\d{0,9})?\s*"
 _LINE = re.compile(rf"{_NUMBER}(?:,{_NUMBER}){{0,2}}")
 _FIRST_YEAR_S, _LAST_YEAR_S = 1e9, 1e10
@@ -104,27 +108,6 @@ def _is_zip(head: Head) -> bool:
     return len(names & {f"{sensor}.csv" for sensor in SENSORS}) > 1
 
 
-def _parts(path: Path, names: Collection[str]) -> frozenset[str]:
-    """Return the names of the files that belong to the recording ``path``."""
-    if path.stem != _first_sensor(names):
-        return frozenset()
-    others = {name for name in names if _OTHERS.fullmatch(name)}
-    return frozenset(others | {f"{sensor}.csv" for sensor in SENSORS} - {path.name}) & set(names)
-
-
-def _first_sensor(names: Collection[str]) -> str:
-    return next((sensor for sensor in SENSORS if f"{sensor}.csv" in names), "")
-
-
-def _sensor_files(folder: Path) -> dict[str, Path]:
-    paths = {sensor: folder / f"{sensor}.csv" for sensor in SENSORS}
-    return {sensor: found for sensor, found in paths.items() if found.is_file()}
-
-
-def _companions(path: Path) -> tuple[str, ...]:
-    return tuple(found.name for found in _sensor_files(path.parent).values() if found != path)
-
-
 def read_sensors(path: Path) -> dict[str, Sensor]:
     """Read the sensors of an export, each at its own rate.
 
@@ -142,7 +125,7 @@ def read_sensors(path: Path) -> dict[str, Sensor]:
     if not path.is_dir():
         return _read_zip(path)
     sensors = {}
-    for sensor, part in _sensor_files(path).items():
+    for sensor, part in _FOLDER.files(path).items():
         with open_text(part) as (text, _):
             sensors[sensor] = _read_sensor(text, sensor, str(part))
     return sensors
@@ -245,12 +228,7 @@ def _frames_of_folder(path: Path) -> Frames:
         UnreadableError: a file is broken, or the sensors do not overlap in time.
         DataError: the file is not the first sensor of its folder.
     """
-    first = next(iter(_sensor_files(path.parent).values()))
-    if first != path:
-        raise DataError(
-            f"{path} is one sensor of an Empatica E4, whose recording is {first.name} with the "
-            f"other sensors beside it; list {first.name} only."
-        )
+    _FOLDER.check_first(path)
     return _as_frames(path.parent)
 
 
@@ -272,7 +250,7 @@ def _reader(name: str) -> Reader:
     origin = Origin(format=name, rate="line 2 of each sensor", names=_NAMES, units=_UNITS)
     if of_zip:
         return frames_reader(_as_frames, lambda path: (), origin, is_folder=False)
-    return frames_reader(_frames_of_folder, _companions, origin, is_folder=True)
+    return frames_reader(_frames_of_folder, _FOLDER.companions, origin, is_folder=True)
 
 
 EMPATICA_E4 = VendorFormat(
@@ -280,8 +258,8 @@ EMPATICA_E4 = VendorFormat(
     (".csv",),
     _is_sensor,
     _reader("Empatica E4 (folder)"),
-    _parts,
-    tuple(f"{sensor}.csv" for sensor in SENSORS),
+    _FOLDER.parts,
+    _FOLDER.firsts,
 )
 EMPATICA_E4_ZIP = VendorFormat(
     "Empatica E4 (zip)", (".zip",), _is_zip, _reader("Empatica E4 (zip)")
