@@ -122,7 +122,7 @@ def test_hostile_sets(tmp_path):
         layout.read(tmp_path, refs["1001"])
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "RECORDS-acceptable").write_text("")
-    with pytest.raises(DataError, match=r"holds 2 lists RECORDS-acceptable"):
+    with pytest.raises(DataError, match=r"contains 2 lists RECORDS-acceptable"):
         layout.find(tmp_path)
 
 

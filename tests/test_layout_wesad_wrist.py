@@ -126,9 +126,7 @@ def test_a_second_pair_of_taps_is_reported(tmp_path):
 
 def test_a_protocol_without_a_tap_is_an_error(tmp_path):
     write_subject(tmp_path, taps=())
-    with pytest.raises(
-        UnreadableError, match=r"no double tap is found in the first 40 s, .* 160 s"
-    ):
+    with pytest.raises(UnreadableError, match=r"has no double tap in the first 40 s; .* 160 s"):
         only(get_layout("wesad/e4"), tmp_path)
 
 
@@ -259,7 +257,7 @@ def test_hostile_collected_files(tmp_path):
     path = tmp_path / "wesad_e4.npz"
     np.savez(path, **members(label1hz=np.array([0, 8])))
     with pytest.raises(
-        UnreadableError, match="subject S7: 'label1hz' must have a label from 0 to 7"
+        UnreadableError, match="subject S7: 'label1hz' must have one label per second, from 0 to 7"
     ):
         only(layout, tmp_path)
     np.savez(path, **members(ACC=np.zeros((10, 2))))

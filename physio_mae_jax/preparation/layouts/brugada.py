@@ -1,10 +1,10 @@
 """Brugada-HUCA (Costa Cortez and Garcia Iglesias 2026): twelve-lead ECGs of Brugada syndrome.
 
 Variant 'wfdb' reads PhysioNet's folder, ``metadata.csv`` and ``files/<id>/<id>.hea``; 'flac' reads
-a packed copy. The source numbers the diagnosis 0, 1 and 2: no Brugada syndrome, Brugada syndrome,
-and seven subjects of another kind, which users of the data understand in different ways; training
-uses the first two classes unless set otherwise. Four pairs of ids have identical signals: the ids
-of a pair count as one subject, so the copies are never on two sides of a split.
+a packed copy. Diagnoses are 0 (no Brugada syndrome), 1 (Brugada syndrome) and 2 (seven subjects,
+which publications interpret differently); training uses the first two classes by default. Four
+pairs of ids have identical signals: the ids of a pair count as one subject, so that a split never
+separates them.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ from physio_mae_jax.preparation.tables import read_table
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 CLASSES = ("no_brugada", "brugada", "other")
-# id -> the id that has the same signal.
+# Id -> id with the same signal.
 SAME_SIGNAL = {"844915": "841869", "1220716": "972330", "1366050": "1228746", "1307673": "1303729"}
 _COPY = "signal identical to that of another id: both count as one subject"
 _PACKED = "brugada363_100hz"
@@ -166,8 +166,8 @@ def _packed(source: Path) -> Mapping[str, np.ndarray]:
     )
     if arrays["fs"] != _RATE_HZ or not arrays["adu_per_mV"] > 0:
         raise UnreadableError(
-            f"{path} states {arrays['fs']} Hz and {arrays['adu_per_mV']} units a mV; {_RATE_HZ:g} "
-            "Hz and a number above 0 are expected. Copy the file again."
+            f"{path} states {arrays['fs']} Hz and {arrays['adu_per_mV']} units per mV; "
+            f"{_RATE_HZ:g} Hz and a number above 0 are expected. Copy the file again."
         )
     return arrays
 

@@ -1,9 +1,10 @@
-"""The PhysioNet/CinC Challenge 2011 (Silva et al. 2011): twelve-lead ECGs of a phone, by quality.
+"""The PhysioNet/CinC Challenge 2011 (Silva et al. 2011): quality of twelve-lead ECGs from a phone.
 
-Set a is taken, whose labels are known. Variant 'wfdb' reads the ``set-a`` of PhysioNet, 500 Hz,
-with its lists ``RECORDS-acceptable`` and ``RECORDS-unacceptable``; 'flac' reads a packed copy at
-250 Hz. Some recordings are copies of one signal, most of them flat in every lead. The source names
-no subjects: each signal counts as a subject, so copies are never on two sides of a split.
+Only set a is read, since its labels are published. Variant 'wfdb' reads the ``set-a`` of PhysioNet,
+500 Hz, with its lists ``RECORDS-acceptable`` and ``RECORDS-unacceptable``; 'flac' reads a packed
+copy at 250 Hz. Some recordings are copies of one signal, most of them flat in every lead. The
+source does not identify subjects: each signal counts as a subject, so that a split never separates
+copies.
 """
 
 import dataclasses
@@ -40,7 +41,7 @@ _ROWS = ("rec", "acceptable", "signal_group")
 _NO_LABEL = -1
 _AGE = re.compile(r"\bage\W*(\d+)", re.IGNORECASE)
 _SEX = re.compile(r"\b(?:sex|gender)\W*([MF])", re.IGNORECASE)
-# Ages over 89 are given as 90, unknown ones as 0.
+# Ages over 89 are stored as 90, unknown ages as 0.
 _OLDEST = 90
 
 
@@ -101,8 +102,8 @@ def _find_records(source: Path) -> list[RecordRef]:
     folders = sorted({path.parent for path in source.rglob("RECORDS-acceptable")})
     if len(folders) != 1:
         raise DataError(
-            f"{source} holds {len(folders)} lists RECORDS-acceptable; give the folder that has "
-            "set-a, once, with its lists and headers."
+            f"{source} contains {len(folders)} lists RECORDS-acceptable; expected one. Give the "
+            "folder that contains set-a with its lists and headers."
         )
     folder = folders[0]
     labels: dict[str, str] = {}
@@ -114,7 +115,7 @@ def _find_records(source: Path) -> list[RecordRef]:
                     "lists again."
                 )
     headers = {path.stem: path for path in sorted(folder.glob("*.hea"))}
-    # A record without files is reported when it is read.
+    # Missing files of a record are reported when it is read.
     names = sorted(set(headers) | set(labels))
     first_with: dict[tuple[tuple[int, int], ...], str] = {}
     refs = []
@@ -133,9 +134,9 @@ def _find_records(source: Path) -> list[RecordRef]:
 
 
 def _sums(header: WfdbHeader) -> tuple[tuple[int, int], ...]:
-    """Return first value and checksum of each lead, equal for equal signals; () where not given.
+    """Return first value and checksum of each lead, equal for equal signals; () if not stated.
 
-    Twelve sums of 16 bits do not agree by chance.
+    Twelve 16-bit checksums are not equal by chance.
     """
     sums = [(signal.initial_value, signal.checksum) for signal in header.signals]
     return tuple((first, total) for first, total in sums if total is not None)
@@ -143,7 +144,7 @@ def _sums(header: WfdbHeader) -> tuple[tuple[int, int], ...]:
 
 def _read_list(path: Path) -> list[str]:
     require_file(path, "a list of records of set a")
-    with name_file_in_errors(path, "one record a line", (OSError, ValueError)):
+    with name_file_in_errors(path, "one record per line", (OSError, ValueError)):
         return path.read_text(encoding="utf-8-sig").split()
 
 

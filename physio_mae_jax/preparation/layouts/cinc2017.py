@@ -2,8 +2,8 @@
 
 The training set is read from a folder ``training2017`` or PhysioNet's ``training/A00``... . Labels
 are those of ``REFERENCE-v3.csv`` (the third revision) if present, else of ``REFERENCE.csv``.
-Headers state checksum 0, which means none; other checksums are verified. Variant 'flac' reads a
-packed copy of a part of the set at 150 Hz, with other class frequencies. The source does not
+Checksum 0 in a header means that there is none; other checksums are verified. Variant 'flac' reads
+a packed copy of a part of the set at 150 Hz, with other class frequencies. The source does not
 identify subjects, so each recording counts as a separate subject, except that recordings of the
 packed copy with identical signals share one.
 """

@@ -74,7 +74,7 @@ class AlignedTracks:
 def tracks_from_samples(
     sensor: str, values: np.ndarray, rate_hz: float, start_s: float, where: str
 ) -> list[Track]:
-    """Create the tracks of a sensor of the E4.
+    """Create the tracks of a sensor from its samples as exported.
 
     Args:
         sensor: Key of ``E4_SENSORS``.

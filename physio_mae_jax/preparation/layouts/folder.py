@@ -125,7 +125,7 @@ def open_own_folder(
         name: Name of the resulting data set.
         source: Folder of the recordings.
         manifest_path: Manifest path; defaults to ``manifest.json`` in the folder, if present.
-        taken: Names of other data sets.
+        other_names: Names of other data sets.
         skip: Whether to skip files without metadata like broken ones, if others have metadata.
 
     Raises:

@@ -116,7 +116,7 @@ def make_label_task(file_labels: Sequence[FileLabels]) -> LabelTask | None:
         name=TASK_NAME,
         classes=classes,
         exclusive=first.exclusive,
-        description="What the manifest says of each recording.",
+        description="Label of each recording in the manifest.",
     )
 
 

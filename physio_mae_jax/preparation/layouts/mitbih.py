@@ -55,7 +55,9 @@ class MitBih(DatasetLayout):
         classes="N,S,V,F",
         label_window_seconds=3.0,
     )
-    description = "MIT-BIH Arrhythmia Database: two-channel ECGs of half an hour, every beat named."
+    description = (
+        "MIT-BIH Arrhythmia Database: two-channel ECGs of half an hour, with every beat annotated."
+    )
     homepage = "https://physionet.org/content/mitdb/"
     citation = "Moody and Mark, The impact of the MIT-BIH Arrhythmia Database, 2001"
     license = "ODC-BY 1.0"

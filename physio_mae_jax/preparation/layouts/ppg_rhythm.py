@@ -1,9 +1,10 @@
-"""PPG with six rhythms (Liu et al. 2022): segments of ten seconds of patients under ablation.
+"""PPG with six rhythms (Liu et al. 2022): segments of ten seconds, recorded during ablation.
 
-Variant 'mat' reads the published folder ``valid_testDataset``, one MATLAB file a patient with
+Variant 'mat' reads the published folder ``valid_testDataset``, one MATLAB file per patient with
 ``ppgseg`` [segments, 1000] and ``labels`` [segments, 1]; 'flac' reads a packed copy of some
-patients. The authors scaled each segment to 0 to 1, so amplitudes cannot be compared, and left them
-in order of time: neighbors are alike. The file names the patient, by whom the set is divided.
+patients. The authors scaled each segment to the range 0 to 1, so amplitudes are not comparable.
+Segments are in order of time, and consecutive ones are similar; splits are by patient, which the
+file name identifies.
 """
 
 import dataclasses
@@ -101,7 +102,7 @@ class PpgRhythm(SeveralForms):
 def _refs(
     patients: Sequence[str], labels: Sequence[int], files: tuple[str, ...]
 ) -> list[RecordRef]:
-    """Make the recordings of rows; segments are numbered within each patient, from 1."""
+    """List the recordings of rows; segments are numbered within each patient, from 1."""
     seen: Counter[str] = Counter()
     refs = []
     for row, (patient, label) in enumerate(zip(patients, labels, strict=True)):
@@ -121,8 +122,8 @@ def _find_patients(source: Path) -> list[RecordRef]:
     paths = sorted(source.rglob("MPA_*.mat"))
     if not paths:
         raise DataError(
-            f"{source} holds no files such as MPA_181220181216.mat; give the folder that has "
-            "valid_testDataset in it, or prepare the packed copy as ppg_rhythm/flac."
+            f"{source} contains no files such as MPA_181220181216.mat; give the folder that "
+            "contains valid_testDataset, or prepare the packed copy as ppg_rhythm/flac."
         )
     refs = []
     for path in paths:
@@ -161,7 +162,9 @@ def _check_labels(path: Path, labels: np.ndarray) -> None:
 
 
 def _packed(path: Path) -> Mapping[str, np.ndarray]:
-    return packed_table(path, _MEMBERS, "the packed segments; for .mat files take ppg_rhythm/mat")
+    return packed_table(
+        path, _MEMBERS, "the packed segments; for .mat files prepare 'ppg_rhythm/mat'"
+    )
 
 
 def _find_packed(source: Path) -> list[RecordRef]:

@@ -60,7 +60,7 @@ class SleepEdf(DatasetLayout):
 
     name = "sleep_edf"
     defaults = TrainingDefaults(channels="EEG_FPZ_CZ,EEG_PZ_OZ", task="stage")
-    description = "Sleep-EDF Expanded: EEG, EOG and EMG of whole nights, every 30 s scored."
+    description = "Sleep-EDF Expanded: EEG, EOG and EMG of whole nights, scored every 30 s."
     homepage = "https://physionet.org/content/sleep-edfx/"
     citation = "Kemp et al., Analysis of a sleep-dependent neuronal feedback loop, 2000"
     license = "ODC-BY 1.0"

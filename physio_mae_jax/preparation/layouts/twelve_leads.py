@@ -22,7 +22,7 @@ def read_twelve_leads(
         sampling_rate_hz: Expected sampling rate in Hz; None for any.
 
     Raises:
-        UnreadableError: it has other leads, units or another rate.
+        UnreadableError: its leads, units or sampling rate are different.
     """
     record = read_full_record(path)
     channels = tuple(canonical_name(name) for name in record.channels)
@@ -49,7 +49,7 @@ def packed_twelve_leads(
         path: Path of the file.
         row_members: Names of the members with one row per recording.
         members: Names of the other members that are needed, besides 'shape' and 'leads'.
-        what: Expected content, for the message where the file is missing.
+        what: Expected content, for the message if the file is missing.
 
     Raises:
         DataError: the file or a member is missing.

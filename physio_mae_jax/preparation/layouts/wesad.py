@@ -1,10 +1,11 @@
 """WESAD (Schmidt et al. 2018): a chest belt and an Empatica E4 during an affect protocol.
 
-Variants 'chest' (RespiBAN, 700 Hz) and 'wrist' (E4, brought to 64 Hz) read ``S2/S2.pkl``, in which
-the authors synchronized both devices and labeled them at 700 Hz. Its chest is in mV, uS, degC, g
-and per cent, its wrist as the E4 exports it, ACC in 1/64 g (``wesad_readme.pdf``). 'e4' reads the
-whole export of the wrist, ``S2/S2_E4_Data`` or its ``.zip``, with labels of the pickle where it is
-there, else of the questionnaires. 'npz' reads a collected file of some of the subjects.
+Variants 'chest' (RespiBAN, 700 Hz) and 'wrist' (E4, resampled to 64 Hz) read ``S2/S2.pkl``, in
+which the authors synchronized both devices and labeled them at 700 Hz. Chest signals are in mV, uS,
+degC, g and percent; wrist signals are as exported by the E4, with ACC in 1/64 g
+(``wesad_readme.pdf``). 'e4' reads the complete export of the wrist, ``S2/S2_E4_Data`` or its
+``.zip``, with labels from the pickle if present, else from the questionnaire. 'npz' reads a
+collected file of some subjects.
 """
 
 import dataclasses
@@ -69,7 +70,7 @@ class Wesad(SeveralForms):
             classes=CLASSES,
             level="interval",
             exclusive=True,
-            description="Condition of the protocol; 'undefined' is what lies between them.",
+            description="Condition of the protocol; 'undefined' is the time between conditions.",
         ),
         LabelTask(
             name="stress",
@@ -82,7 +83,7 @@ class Wesad(SeveralForms):
 
     @property
     def expected_channels(self) -> tuple[str, ...]:
-        """All of the device."""
+        """All channels of the device."""
         chest = tuple(channel for channels, _ in CHEST.values() for channel in channels)
         return chest if self.form == "chest" else E4_CHANNELS
 
