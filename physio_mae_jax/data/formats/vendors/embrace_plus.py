@@ -1,14 +1,14 @@
-"""CSV files of the Empatica EmbracePlus: one a sensor, as Empatica's script writes them from Avro.
+"""CSV files of the Empatica EmbracePlus: one per sensor, as converted by Empatica's script.
 
 ``bvp.csv``, ``accelerometer.csv``, ``gyroscope.csv``, ``eda.csv`` and ``temperature.csv`` of a
 folder are one recording. Each has a line of names that begins with ``unix_timestamp``, in
-microseconds since 1970, and one line a sample. BVP has no unit; EDA is in microsiemens, the
+microseconds since 1970, and one line per sample. BVP has no unit; EDA is in microsiemens, the
 temperature in degrees Celsius, the acceleration in g and the rotation in degrees per second
-(Empatica support, "How do I extract raw data from Avro files"). Values beyond the 16 g of the
-sensor are counts that were not converted. Digital biomarkers, one value a minute, are no signals
-and are rejected.
+(Empatica support, "How do I extract raw data from Avro files"). An acceleration beyond the 16 g of
+the sensor is in counts that were not converted. Digital biomarkers, one value per minute, are not
+signals and are rejected.
 
-No real export was at hand: the tests write files by this description.
+The module is not tested on real exports, but on files written after this description.
 """
 
 from pathlib import Path
@@ -79,7 +79,7 @@ def _read_sensor(path: Path) -> Sensor:
     if missing:
         raise DataError(
             f"{path}, line 1: no column {', '.join(missing)}; {', '.join((_TIME, *columns))} are "
-            "expected of this sensor. Export it again, or move the file away."
+            "expected for this sensor. Export it again, or remove the file."
         )
     table = TextTable(
         format=_NAME,
@@ -104,9 +104,9 @@ def _is_biomarker(head: Head) -> bool:
 
 def _reject_biomarker(path: Path, entry: ManifestEntry) -> FileFacts:
     raise DataError(
-        f"{path} holds digital biomarkers of an Empatica EmbracePlus, one value a minute, which "
-        "are no signal. Export the raw data (Avro) as CSV with Empatica's script, and give the "
-        "folder of bvp.csv, eda.csv and the other sensors; or exclude this file."
+        f"{path} contains digital biomarkers of an Empatica EmbracePlus, one value per minute, "
+        "which are not a signal. Export the raw data (Avro) as CSV with Empatica's script, and "
+        "give the folder of bvp.csv, eda.csv and the other sensors; or exclude this file."
     )
 
 

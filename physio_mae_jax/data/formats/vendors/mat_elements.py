@@ -1,10 +1,10 @@
 """The elements of MATLAB files of version 5 to 7: arrays of numbers, texts and cells of texts.
 
-Format: MathWorks, "MAT-File Format", 2024. An element is a type, a length and so many bytes; a
-variable is an element of elements: flags, dimensions, name and values, as a whole packed by zlib
-or not. They are parsed here because the reader of scipy ends the process on some damaged files.
-Lengths are compared with what is there before anything is allocated, and nothing but numbers and
-texts is made of a file.
+Format: MathWorks, "MAT-File Format", 2024. An element is a type, a length and that number of bytes;
+a variable is an element that contains elements: flags, dimensions, name and values, optionally
+compressed by zlib. They are parsed here because the reader of scipy crashes the process on some
+damaged files. Lengths are compared with the bytes available before memory is allocated, and a file
+can only yield numbers and texts.
 """
 
 import math
@@ -109,7 +109,7 @@ def _described(file: BinaryIO, order: str, begin: int, length: int, is_packed: b
         data = zlib.decompressobj().decompress(data, _PIECE_BYTES)
         kind, unpacked_length = struct.unpack_from(f"{order}II", data)
         if kind != MATRIX:
-            raise ValueError(f"the variable at byte {begin} holds an element of type {kind}")
+            raise ValueError(f"the variable at byte {begin} is an element of type {kind}")
         data = data[_TAG_BYTES:]
     name, shape, kind_name = parse_header(
         iter_elements(memoryview(data), order, partial=True), order
@@ -137,7 +137,7 @@ def iter_elements(
         if kind >> 16:  # up to four bytes, in the tag itself
             kind, length, begin = kind & 0xFFFF, kind >> 16, offset + 4
             if length > 4:
-                raise ValueError(f"an element of {length} bytes stands in a tag of 4")
+                raise ValueError(f"an element of {length} bytes is stored in a tag, which has 4")
             end = offset + _TAG_BYTES
         else:
             end = begin + -(-length // 8) * 8
@@ -177,7 +177,7 @@ def unpacked_content(path: Path, variable: MatVariable) -> memoryview:
 
     Raises:
         DataError: it expands without bound, or does not fit into memory.
-        ValueError: it holds fewer bytes than stated.
+        ValueError: its length is not as stated.
     """
     where = f"{path}, variable {variable.name!r}"
     check_memory(where, variable.unpacked_length, variable.length)
@@ -187,12 +187,12 @@ def unpacked_content(path: Path, variable: MatVariable) -> memoryview:
     if variable.is_packed:
         wanted = variable.unpacked_length + _TAG_BYTES
         unpacker = zlib.decompressobj()
-        # One byte more than there should be: its checksum is compared at the end.
+        # One byte more than expected, so that the decompressor reaches and verifies the checksum.
         data = unpacker.decompress(data, wanted + 1)[_TAG_BYTES:]
         if len(data) != variable.unpacked_length or not unpacker.eof:
             raise ValueError(
-                f"variable {variable.name!r} unpacks to {len(data)} bytes, where it states "
-                f"{variable.unpacked_length}"
+                f"variable {variable.name!r} unpacks to {len(data)} bytes; expected "
+                f"{variable.unpacked_length}, as stated"
             )
     return memoryview(data)
 
@@ -224,7 +224,7 @@ def parse_numbers(
 
 
 def read_texts(path: Path, variable: MatVariable, order: str) -> tuple[str, ...]:
-    """Return the rows of a char matrix, or the texts of a cell array; () where it has others.
+    """Return the rows of a char matrix, or the texts of a cell array; () for other content.
 
     Raises:
         DataError, ValueError: it is damaged, or does not fit into memory.

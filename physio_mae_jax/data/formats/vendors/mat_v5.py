@@ -42,7 +42,7 @@ _MAGIC, _MAGIC_73 = b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file"
 
 
 def _is_v5(head: Head) -> bool:
-    # Beside a header of WFDB it holds the samples of that record.
+    # Beside a WFDB header, the file has the samples of that record.
     if head.path.with_suffix(".hea").exists():
         return False
     return head.data.startswith(_MAGIC) and head.data[126:128] in (b"IM", b"MI")
@@ -79,7 +79,7 @@ def _load(records: FileRecords) -> np.ndarray:
         found, order = read_variables(records.path)
         if records.member not in found or found[records.member].kind != "numeric":
             raise UnreadableError(
-                f"{records.path} changed: variable {records.member!r} is no array of numbers now."
+                f"{records.path} changed: variable {records.member!r} is not an array of numbers."
             )
         values = read_numbers(records.path, found[records.member], order)
         return values.reshape(squeezed(values.shape))
