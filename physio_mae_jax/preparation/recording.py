@@ -244,6 +244,26 @@ def reject_duplicates(refs: Sequence[RecordRef], where: str) -> None:
         seen[ref.record_id] = ref
 
 
+def reject_subjects_in_two_folds(
+    folds: Sequence[tuple[str, str, Any]], where: str = "", hint: str = ""
+) -> None:
+    """Raise a DataError if a subject is in two folds.
+
+    Args:
+        folds: (subject, record, fold) of each record.
+        where: Prefix of the message, such as the file with the folds and a colon.
+        hint: Suffix of the message: how to fix the folds.
+    """
+    seen: dict[str, tuple[str, Any]] = {}
+    for subject, record, fold in folds:
+        other, first = seen.setdefault(subject, (record, fold))
+        if first != fold:
+            raise DataError(
+                f"{where}subject {subject} is in fold {first} (record {other}) and in fold {fold} "
+                f"(record {record}); all records of a subject must be in one fold. {hint}"
+            )
+
+
 def require_file(path: Path, what: str) -> Path:
     """Return ``path`` if it is a file.
 

@@ -151,19 +151,6 @@ def reject_unused_labels(entry: ManifestEntry, stems: Sequence[str]) -> None:
         )
 
 
-def reject_subjects_in_two_folds(folds: Sequence[tuple[str, str, Any]]) -> None:
-    """Raise a DataError if (subject, record, fold) triples have a subject in two folds."""
-    seen: dict[str, tuple[str, Any]] = {}
-    for subject, record, fold in folds:
-        other, first = seen.setdefault(subject, (record, fold))
-        if first != fold:
-            raise DataError(
-                f"subject {subject} is in fold {first} (record {other}) and in fold {fold} (record "
-                f"{record}); all records of a subject must be in one fold. Fix them, or rename the "
-                "attribute in 'attribute_arrays' if it is not a fold."
-            )
-
-
 def _label_array(
     path: Path, entry: ManifestEntry, count: int, where: str
 ) -> tuple[tuple[tuple[str, ...] | None, ...], tuple[str, ...] | None, bool]:

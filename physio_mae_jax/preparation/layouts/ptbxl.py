@@ -21,6 +21,7 @@ from physio_mae_jax.preparation.recording import (
     Recording,
     RecordRef,
     TrainingDefaults,
+    reject_subjects_in_two_folds,
     require_file,
 )
 from physio_mae_jax.preparation.tables import read_table
@@ -127,7 +128,11 @@ class PtbXl(DatasetLayout):
                     },
                 )
             )
-        _reject_patients_in_two_folds(refs, database)
+        reject_subjects_in_two_folds(
+            [(ref.subject_id, ref.record_id, ref.details["fold"]) for ref in refs],
+            f"{database}: ",
+            "Fix strat_fold or patient_id.",
+        )
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
@@ -197,15 +202,3 @@ def _to_integer(text: str, where: str) -> str:
     except ValueError:
         pass
     raise DataError(f"{where} is {text!r}; an integer is expected.")
-
-
-def _reject_patients_in_two_folds(refs: Sequence[RecordRef], database: Path) -> None:
-    folds: dict[str, tuple[int, str]] = {}
-    for ref in refs:
-        fold, first = folds.setdefault(ref.subject_id, (ref.details["fold"], ref.record_id))
-        if fold != ref.details["fold"]:
-            raise DataError(
-                f"{database}: patient {ref.subject_id} is in fold {fold} (record {first}) and in "
-                f"fold {ref.details['fold']} (record {ref.record_id}); all records of a patient "
-                "must be in one fold. Fix strat_fold or patient_id."
-            )
