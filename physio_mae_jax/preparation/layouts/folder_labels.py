@@ -117,7 +117,7 @@ def make_label_task(file_labels: Sequence[FileLabels]) -> LabelTask | None:
         name=TASK_NAME,
         classes=classes,
         exclusive=first.exclusive,
-        description="What the manifest says of each recording.",
+        description="Label of each recording in the manifest.",
     )
 
 
@@ -150,19 +150,6 @@ def reject_unused_labels(entry: ManifestEntry, stems: Sequence[str]) -> None:
             f"{entry.label}: 'labels' names {_list(unused)}, which are not among its files "
             f"{_list(sorted(set(stems)))} (names without suffix)."
         )
-
-
-def reject_subjects_in_two_folds(folds: Sequence[tuple[str, str, object]]) -> None:
-    """Raise a DataError if (subject, record, fold) triples have a subject in two folds."""
-    seen: dict[str, tuple[str, object]] = {}
-    for subject, record, fold in folds:
-        other, first = seen.setdefault(subject, (record, fold))
-        if first != fold:
-            raise DataError(
-                f"subject {subject} is in fold {first} (record {other}) and in fold {fold} (record "
-                f"{record}); all records of a subject must be in one fold. Fix them, or rename the "
-                "attribute in 'attribute_arrays' if it is not a fold."
-            )
 
 
 def _label_array(

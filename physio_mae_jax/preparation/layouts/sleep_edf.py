@@ -19,6 +19,7 @@ import numpy as np
 from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
+    SEXES,
     Annotations,
     DatasetLayout,
     LabelTask,
@@ -40,7 +41,6 @@ _UNSCORED = ("Sleep stage ?", "Movement time")
 _CHANNELS_TO_READ = ("EEG Fpz-Cz", "EEG Pz-Oz", "EOG horizontal", "EMG submental")
 _PSG = re.compile(r"((?:SC|ST)\d{4})[A-Z]\d-PSG\.edf")
 _STUDIES = {"SC": "cassette", "ST": "telemetry"}
-_SEXES = {"M": "male", "F": "female"}
 # edfio parses with few checks, and warns about missing samples.
 _ERRORS = (
     OSError,
@@ -63,7 +63,7 @@ class SleepEdf(DatasetLayout):
 
     name = "sleep_edf"
     defaults = TrainingDefaults(channels="EEG_FPZ_CZ,EEG_PZ_OZ", task="stage")
-    description = "Sleep-EDF Expanded: EEG, EOG and EMG of whole nights, every 30 s scored."
+    description = "Sleep-EDF Expanded: EEG, EOG and EMG of whole nights, scored every 30 s."
     homepage = "https://physionet.org/content/sleep-edfx/"
     citation = "Kemp et al., Analysis of a sleep-dependent neuronal feedback loop, 2000"
     license = "ODC-BY 1.0"
@@ -179,8 +179,8 @@ def _attributes(record_id: str, patient: str) -> dict[str, str | float | int | b
         "night": int(record_id[5]),
     }
     parts = patient.split()
-    if len(parts) > 1 and parts[1] in _SEXES:
-        attributes["sex"] = _SEXES[parts[1]]
+    if len(parts) > 1 and parts[1] in SEXES:
+        attributes["sex"] = SEXES[parts[1]]
     if age := re.search(r"_(\d+)yr", patient):
         attributes["age"] = float(age[1])
     return attributes

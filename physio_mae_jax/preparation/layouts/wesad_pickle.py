@@ -1,7 +1,7 @@
-"""The pickles of WESAD, ``S2/S2.pkl``: what both devices recorded, synchronized and labeled.
+"""The pickles of WESAD, ``S2/S2.pkl``: synchronized recordings of both devices, with labels.
 
 A pickle is {'signal': {'chest': ..., 'wrist': ...}, 'label': ..., 'subject': ...}, with labels at
-700 Hz. It is read without running what it holds.
+700 Hz. It is read without executing code that it contains.
 """
 
 from pathlib import Path
@@ -31,11 +31,11 @@ def read_subject(path: Path, subject: str) -> object:
     """Read the pickle of a subject.
 
     Returns:
-        Its dictionary, with texts as keys.
+        Its dictionary, with string keys.
 
     Raises:
         DataError: the pickle names a function or class.
-        UnreadableError: it is damaged, or of another subject.
+        UnreadableError: it is damaged, or belongs to another subject.
     """
     content = _with_text_keys(read_pickled_arrays(path))
     found = _text(_part(content, "subject", path))
@@ -57,7 +57,7 @@ def sensors_of(content: object, device: str, path: Path) -> object:
 
 
 def sensor_values(sensors: object, key: str, path: Path) -> np.ndarray:
-    """Return the values of a sensor, 'Temp' and 'TEMP' alike.
+    """Return the values of a sensor; the case of its key is ignored.
 
     Raises:
         UnreadableError: it is missing, or not an array of numbers.
@@ -76,7 +76,7 @@ def chest_tracks(sensors: object, path: Path) -> list[Track]:
     """Make tracks of the sensors of the chest.
 
     Raises:
-        UnreadableError: one is missing or of another shape.
+        UnreadableError: a sensor is missing, or its shape is wrong.
     """
     tracks = []
     for key, (names, unit) in CHEST.items():
@@ -97,13 +97,13 @@ def wrist_tracks(sensors: object, path: Path) -> list[Track]:
     """Make tracks of the sensors of the wrist, as of an Empatica E4.
 
     Raises:
-        UnreadableError: one is missing or of another shape.
+        UnreadableError: a sensor is missing, or its shape is wrong.
     """
     return [
         track
-        for key, (_, _, rate_hz, _) in E4_SENSORS.items()
+        for key, kind in E4_SENSORS.items()
         for track in tracks_from_samples(
-            key, sensor_values(sensors, key, path), rate_hz, 0.0, str(path)
+            key, sensor_values(sensors, key, path), kind.rate_hz, 0.0, str(path)
         )
     ]
 
@@ -112,7 +112,7 @@ def affect_labels(content: object, path: Path) -> np.ndarray:
     """Return labels [T] at 700 Hz as indices of ``CLASSES``.
 
     Raises:
-        UnreadableError: there are none, or unknown ones.
+        UnreadableError: there are none, or a label is unknown.
     """
     labels = _part(content, "label", path)
     if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iu":
@@ -130,7 +130,7 @@ def _text(value: object) -> object:
 
 
 def _with_text_keys(value: object) -> object:
-    """Make the keys of nested dictionaries texts: a pickle of Python 2 may have bytes."""
+    """Convert the keys of nested dictionaries to strings; pickles of Python 2 may have bytes."""
     if not isinstance(value, dict):
         return value
     return {_text(key): _with_text_keys(part) for key, part in value.items()}

@@ -1,6 +1,6 @@
 """MATLAB files of version 7.3 (``save -v7.3``), which are HDF5: by h5py, an optional dependency.
 
-MATLAB stores the axes of an array in reverse. Only arrays that lie in the file itself are read:
+MATLAB stores the axes of an array in reverse. Only arrays in the file itself are read:
 links to other files, external storage and virtual datasets are ignored.
 """
 
@@ -59,7 +59,7 @@ def _h5py(path: Path) -> ModuleType:
 
 
 def _datasets(h5py: ModuleType, file: "h5py.File") -> dict[str, "h5py.Dataset"]:
-    """Return the arrays of a file that lie in the file itself."""
+    """Return the arrays that are stored in the file itself."""
     found = {}
     for name in list(file)[:_MAX_VARIABLES]:
         if name.startswith("#") or not isinstance(file.get(name, getlink=True), h5py.HardLink):
@@ -141,7 +141,7 @@ def _load(records: FileRecords) -> np.ndarray:
         _check(records.path, name, item)
         if item.dtype.kind not in "iuf":
             raise UnreadableError(
-                f"{records.path} changed: variable {name!r} is no array of numbers."
+                f"{records.path} changed: variable {name!r} is not an array of numbers."
             )
         values = item[()].T
         return values.reshape(squeezed(values.shape))
