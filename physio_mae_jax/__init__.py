@@ -28,6 +28,7 @@ tests/program/test_imports.py enforces it)::
 * ``experiment``  entry point from a ConfigDict to frozen dataclasses and built objects.
 * ``main``        the command line; ``prepare``, the one for raw data sets; ``distributed``
                   joins the processes of a run.
+* ``types``       the types that recur in all of them.
 
 References such as ``models.md#tokenizer`` point to sections of the guides in ``guides/``.
 
@@ -53,7 +54,7 @@ Signals are channel first, ``signal: [B, M, L]``. Masks of columns are 1 (or Tru
 a column is **masked**; masks of channels are True where the channel is **present**.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from physio_mae_jax.inference.encoder import Encoder as Encoder
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import ``Encoder`` when it is used, so that other programs need not wait for it."""
     if name != "Encoder":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,7 @@ import logging
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from absl import app, flags
 from ml_collections import config_flags
@@ -21,6 +21,11 @@ from physio_mae_jax.cli import parse_flags, report_error, set_gpu_memory_fractio
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.setting_ranges import check_settings
+from physio_mae_jax.types import JsonObject
+
+if TYPE_CHECKING:
+    from physio_mae_jax.benchmarks.cases import BenchmarkSpec
+    from physio_mae_jax.benchmarks.sweep import SweepAxis
 
 _LOG = logging.getLogger("physio_mae_jax")
 _SHOWN = 10
@@ -97,7 +102,7 @@ def main(argv: list[str]) -> None:
         )
 
 
-def _print(result: dict[str, Any]) -> None:
+def _print(result: JsonObject) -> None:
     line = json.dumps({name: _rounded(value) for name, value in result.items()})
     print(line, flush=True)
     if _OUT.value:
@@ -105,13 +110,13 @@ def _print(result: dict[str, Any]) -> None:
             file.write(line + "\n")
 
 
-def _rounded(value: Any) -> Any:
+def _rounded(value: object) -> object:
     if isinstance(value, dict):
         return {name: _rounded(held) for name, held in value.items()}
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
-def _fit_memory(bench: Any, cards_gib: list[float]) -> None:
+def _fit_memory(bench: "BenchmarkSpec", cards_gib: list[float]) -> None:
     """Report which batch fits which GPU memory, for the step as compiled for these devices."""
     from physio_mae_jax.benchmarks.cases import planned_step_gib
     from physio_mae_jax.benchmarks.planning import USABLE_SHARE, plan_batches
@@ -129,7 +134,7 @@ def _fit_memory(bench: Any, cards_gib: list[float]) -> None:
     )
 
 
-def _axes() -> list[Any]:
+def _axes() -> list["SweepAxis"]:
     """Parse --sweep; errors are raised before anything is measured."""
     from physio_mae_jax.benchmarks.sweep import SweepAxis
 
@@ -142,14 +147,14 @@ def _axes() -> list[Any]:
     return axes
 
 
-def _sweep(axes: list[Any], common: dict[str, Any]) -> None:
+def _sweep(axes: list["SweepAxis"], common: JsonObject) -> None:
     """Measure the training step along each axis."""
     from physio_mae_jax.benchmarks.sweep import measure_scaling
     from physio_mae_jax.commands.benchmarking import build_benchmark
     from physio_mae_jax.experiment.configs import PretrainConfig
     from physio_mae_jax.experiment.typed_config import read_config
 
-    def build(name: str, value: float) -> Any:
+    def build(name: str, value: float) -> "BenchmarkSpec":
         config, channels = copy.deepcopy(_CONFIG.value), _CHANNELS.value
         if name == "channels":
             channels = int(value)
@@ -164,7 +169,7 @@ def _sweep(axes: list[Any], common: dict[str, Any]) -> None:
             _print(line | common)
 
 
-def _profile(bench: Any, folder: Path) -> None:
+def _profile(bench: "BenchmarkSpec", folder: Path) -> None:
     from physio_mae_jax.benchmarks.cases import resident_step
     from physio_mae_jax.benchmarks.profile import profile_calls
 

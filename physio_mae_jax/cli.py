@@ -7,7 +7,6 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import Any
 
 import jax
 from absl import flags
@@ -77,7 +76,7 @@ def enable_compilation_cache() -> None:
         os.environ["XLA_FLAGS"] = f"{flags_of_xla} --xla_gpu_shard_autotuning=false".strip()
 
 
-def parse_flags(argv: list[str], config: flags.FlagHolder[Any]) -> list[str]:
+def parse_flags(argv: list[str], config: flags.FlagHolder[object]) -> list[str]:
     """Parse the flags; invalid flags and errors of a config file raise a ``UserError``."""
     try:
         rest = flags.FLAGS(argv)
@@ -89,11 +88,11 @@ def parse_flags(argv: list[str], config: flags.FlagHolder[Any]) -> list[str]:
         raise
     # A config file is a program and can raise anything.
     except Exception as error:
-        raise UserError(_reason(error)) from error
+        raise UserError(_reason(error, argv)) from error
 
 
-def _reason(error: Exception) -> str:
-    """Format an error of the config flags without the tracebacks in its text."""
+def _reason(error: Exception, argv: list[str]) -> str:
+    """Format an error of the config flags ``argv`` without the tracebacks in its text."""
     if isinstance(error, SyntaxError):
         where = f"{error.filename}, line {error.lineno}," if error.filename else "it"
         return f"--config is no config: {where} is no Python: {error.msg}; give one as in configs/."
@@ -107,8 +106,23 @@ def _reason(error: Exception) -> str:
     if isinstance(error, flags.Error | OSError | ValueError | TypeError):
         return short
     if isinstance(error, KeyError | AttributeError):
-        return f"a --config.… flag names no setting of this config: {short}"
+        return _unknown_setting(short, argv)
     return f"the config cannot be read: {type(error).__name__}: {short}"
+
+
+def _unknown_setting(text: str, argv: list[str]) -> str:
+    """Name the flag of ``argv`` that no setting belongs to, and the nearest setting.
+
+    Args:
+        text: ml_collections' message; it has the unknown name first, then perhaps the nearest.
+        argv: Arguments of the command line.
+    """
+    names = re.findall(r"[\'\"](\w+)[\'\"]", text)
+    unknown, nearest = names[0] if names else "", names[1] if len(names) > 1 else ""
+    paths = [argument.partition("=")[0] for argument in argv if argument.startswith("--config.")]
+    named = [path for path in paths if unknown in path.split(".")]
+    hint = f"did you mean {nearest!r}?" if nearest else "the config file lists the settings."
+    return f"{(named or ['a --config.… flag'])[0]} is not a setting of this config; {hint}"
 
 
 def report_error(error: Exception) -> int:

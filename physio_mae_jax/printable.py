@@ -8,7 +8,6 @@ halves of surrogate pairs.
 import logging
 import reprlib
 import unicodedata
-from typing import Any
 
 LONGEST_NAME = 120
 _LONGEST_VALUE = 80
@@ -53,7 +52,7 @@ def printable_lines(text: object, indent: str = "  ") -> str:
 class _ShortRepr(reprlib.Repr):
     """``repr`` that takes neither long nor fails."""
 
-    def repr_instance(self, x: Any, level: int) -> str:
+    def repr_instance(self, x: object, level: int) -> str:
         """Return ``repr(x)``; of a class that has none, its name."""
         try:
             return repr(x)

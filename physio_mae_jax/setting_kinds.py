@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from physio_mae_jax.errors import ConfigError
@@ -32,7 +32,7 @@ class Number:
     whole: bool = False
     example: float
 
-    def error_message(self, value: Any) -> str:
+    def error_message(self, value: object) -> str:
         """Return the requirement that a value violates; '' where it is valid."""
         kind = numbers.Integral if self.whole else numbers.Real
         if isinstance(value, bool) or not isinstance(value, kind) or not self._holds(value):
@@ -72,9 +72,9 @@ class Numbers:
     max_length: int
     description: str
     example: tuple[float, ...]
-    rule: Callable[[Any], bool] = lambda values: True
+    rule: Callable[[Sequence[float]], bool] = lambda values: True
 
-    def error_message(self, value: Any) -> str:
+    def error_message(self, value: object) -> str:
         """Return the requirement that a value violates; '' where it is valid."""
         right = (
             isinstance(value, list | tuple)
@@ -91,7 +91,7 @@ class Choice:
 
     choices: tuple[str, ...]
 
-    def error_message(self, value: Any) -> str:
+    def error_message(self, value: object) -> str:
         """Return the requirement that a value violates; '' where it is valid."""
         right = isinstance(value, str) and value in self.choices
         return "" if right else f"choose one of {', '.join(self.choices)}"
@@ -101,7 +101,7 @@ class Choice:
 class Flag:
     """True or False."""
 
-    def error_message(self, value: Any) -> str:
+    def error_message(self, value: object) -> str:
         """Return the requirement that a value violates; '' where it is valid."""
         return "" if isinstance(value, bool) else "it must be True or False"
 
@@ -112,7 +112,7 @@ class Text:
 
     example: str = ""
 
-    def error_message(self, value: Any) -> str:
+    def error_message(self, value: object) -> str:
         """Return the requirement that a value violates; '' where it is valid."""
         if not isinstance(value, str):
             return f"it must be text, such as {self.example!r}"
@@ -129,7 +129,7 @@ class LocalPath(Text):
 Kind = Number | Numbers | Choice | Flag | Text
 
 
-def check_setting_value(kind: Kind, key: str, value: Any) -> None:
+def check_setting_value(kind: Kind, key: str, value: object) -> None:
     """Raise a ConfigError where a value is not of a kind, with the setting, its value and a fix.
 
     Args:
@@ -145,7 +145,7 @@ def check_setting_value(kind: Kind, key: str, value: Any) -> None:
         local_path(value, key)
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     """Format a number with digit grouping."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return str(value)
@@ -157,7 +157,7 @@ def _written(value: Any) -> str:
     return f"{number:,.6g}" if abs(number) < 1e7 else f"{number:g}"
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     try:
         return repr(value)
     except ValueError:  # contains an integer of thousands of digits

@@ -7,7 +7,7 @@ checks, such as whether patches divide a window, are in the modules that use the
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.setting_kinds import (
@@ -20,6 +20,10 @@ from physio_mae_jax.setting_kinds import (
     Text,
     check_setting_value,
 )
+from physio_mae_jax.types import Settings
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _SEED = Number(low=0, high=2**32 - 1, whole=True, example=0)
 _SHARE = Number(low=0.0, high=1.0, example=0.1)
@@ -244,7 +248,7 @@ SETTINGS: dict[str, Kind] = {
 _SECTIONS = {key.rpartition(".")[0] for key in SETTINGS if "." in key} | {"data.raw_manifests"}
 
 
-def check_settings(values: Mapping[str, Any], section: str = "", shown: str = "") -> None:
+def check_settings(values: Settings, section: str = "", shown: str = "") -> None:
     """Raise on values outside the range of a setting.
 
     Settings absent from the table are not checked.
@@ -272,7 +276,7 @@ def check_settings(values: Mapping[str, Any], section: str = "", shown: str = ""
             check_setting_value(LocalPath(), label, value)
 
 
-def check_fields(instance: Any, section: str) -> None:
+def check_fields(instance: "DataclassInstance", section: str) -> None:
     """Check the fields of a settings dataclass like ``check_settings``, but no nested fields.
 
     Raises:
@@ -283,7 +287,7 @@ def check_fields(instance: Any, section: str) -> None:
     check_settings(own, section)
 
 
-def path_settings(values: Mapping[str, Any]) -> list[str]:
+def path_settings(values: Mapping[str, object]) -> list[str]:
     """Return the names of the settings of a config that are paths and not empty."""
     found = []
     for key, kind in SETTINGS.items():

@@ -9,7 +9,7 @@ AMBIGUOUS = {
     r"config\.units\.|\bunits\.(task|classes|max_windows)|unit_ids?\b|unit_seconds"
     r"|instance_seconds": ("labels.*, instances (units are physical)"),
     r"import Units|\bUnits[\](]|UnitConfig|find_units|data[./]units\b": (
-        "Instances, LabelConfig, find_instances"
+        "Instances, LabelConfig, collect_instances"
     ),
     r"config\.task (=|in|!=)": "config.command (a task is a set of labels)",
     r"\b(Pretrain|Supervised)Task\b|TaskKind": "PretrainSpec, SupervisedSpec, ProblemType",

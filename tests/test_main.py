@@ -26,8 +26,13 @@ def run_main(*arguments, **variables):
             "/no/such/folder",
         ),
         (
-            ["--config=configs/pretrain.py", "--config.optimizer.peak_lr=1"],
-            "optimizer",
+            ["--config=configs/pretrain.py", "--config.optimizer.peak_learning_rat=1"],
+            "--config.optimizer.peak_learning_rat is not a setting of this config; "
+            "did you mean 'peak_learning_rate'?",
+        ),
+        (
+            ["--config=configs/pretrain.py", "--config.patience=1"],
+            "--config.patience is not a setting of this config",
         ),
         (["--config=configs/none.py"], "configs/none.py"),
         (

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +41,8 @@ from physio_mae_jax.training.sharding import (
     shard_batch,
     with_mesh,
 )
+from physio_mae_jax.training.state import TrainState
+from physio_mae_jax.types import JsonMapping, JsonObject, Params, PyTree
 
 # Distinct inputs that alternate, so that no measurement runs on cached data.
 _NUM_INPUTS = 4
@@ -67,7 +69,7 @@ class BenchmarkSpec:
     num_channels: int
     seen: flops.TokenCounts
     repeats: int
-    batches: Callable[[], Iterator[Mapping[str, Any]]] | None = None
+    batches: Callable[[], Iterator[Mapping[str, np.ndarray]]] | None = None
 
     @property
     def model(self) -> MaeConfig:
@@ -75,7 +77,7 @@ class BenchmarkSpec:
         return self.spec.model.config
 
 
-def benchmark_sizes(bench: BenchmarkSpec) -> dict[str, Any]:
+def benchmark_sizes(bench: BenchmarkSpec) -> JsonObject:
     """Return the sizes reported in an output line."""
     return {
         "batch_size": bench.batch_size,
@@ -98,7 +100,7 @@ def random_batch(bench: BenchmarkSpec, seed: int) -> dict[str, jax.Array]:
     return shard_batch({name: batch[name] for name in MODEL_INPUTS}, bench.mesh)
 
 
-def measure_training(bench: BenchmarkSpec) -> dict[str, Any]:
+def measure_training(bench: BenchmarkSpec) -> JsonObject:
     """Time the compiled training step on resident batches."""
     resident = resident_step(bench)
     timing = time_calls(resident.step, bench.repeats)
@@ -123,7 +125,7 @@ class ResidentStep(NamedTuple):
         num_parameters: Number of model parameters.
     """
 
-    step: Callable[[int], Any]
+    step: Callable[[int], object]
     compiled: jax.stages.Compiled
     compile_seconds: float
     num_parameters: int
@@ -164,21 +166,23 @@ def planned_step_gib(bench: BenchmarkSpec) -> float:
     return planned_gib(_compiled_step(bench, state, batch))["peak"]
 
 
-def _new_state(bench: BenchmarkSpec) -> Any:
+def _new_state(bench: BenchmarkSpec) -> TrainState:
     init = functools.partial(init_state, bench.spec)
     return initialize_state(init, jax.random.key(0), bench.mesh)
 
 
-def _compiled_step(bench: BenchmarkSpec, state: Any, batch: Any) -> jax.stages.Compiled:
+def _compiled_step(bench: BenchmarkSpec, state: PyTree, batch: PyTree) -> jax.stages.Compiled:
     # A jitted function, although its type is only Callable.
-    step: Any = compile_train_step(bench.spec, bench.mesh)
+    step = cast(jax.stages.Wrapped, compile_train_step(bench.spec, bench.mesh))
     return step.lower(state, batch).compile()
 
 
-def _updating(compiled: jax.stages.Compiled, state: Any) -> Callable[[Any], Any]:
+def _updating(
+    compiled: jax.stages.Compiled, state: PyTree
+) -> Callable[[dict[str, jax.Array]], object]:
     """Return the step as a function of a batch that holds the state internally."""
 
-    def update(batch: Any) -> Any:
+    def update(batch: dict[str, jax.Array]) -> object:
         nonlocal state
         state, metrics = compiled(state, batch)
         return metrics
@@ -186,13 +190,13 @@ def _updating(compiled: jax.stages.Compiled, state: Any) -> Callable[[Any], Any]
     return update
 
 
-def measure_features(bench: BenchmarkSpec) -> dict[str, Any]:
+def measure_features(bench: BenchmarkSpec) -> JsonObject:
     """Time feature extraction: the mean token of whole windows."""
     model = bench.model.for_inference()
     encoder = TransformerEncoder(model)
     batches = [random_batch(bench, seed) for seed in range(_NUM_INPUTS)]
 
-    def extract(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
+    def extract(params: Params, batch: Mapping[str, jax.Array]) -> jax.Array:
         latents = encode_windows(model, params, batch, channel_independent=False)
         return pool_tokens(latents, batch["channel_mask"][:, :, None, None])
 
@@ -223,7 +227,7 @@ def measure_features(bench: BenchmarkSpec) -> dict[str, Any]:
     }
 
 
-def measure_wavelets(bench: BenchmarkSpec) -> dict[str, Any]:
+def measure_wavelets(bench: BenchmarkSpec) -> JsonObject:
     """Time the normalized scalogram of a batch, written to memory in full."""
     cfg = bench.model
 
@@ -239,7 +243,7 @@ def measure_wavelets(bench: BenchmarkSpec) -> dict[str, Any]:
     return {"case": "wavelets", **_rates(bench, timing, operations, utilization=False)}
 
 
-def measure_pipeline(bench: BenchmarkSpec) -> dict[str, Any]:
+def measure_pipeline(bench: BenchmarkSpec) -> JsonObject:
     """Time the pipeline alone, and the step on real batches against one on resident batches."""
     assert bench.batches is not None
     batches = iter(bench.batches())
@@ -268,13 +272,13 @@ def measure_pipeline(bench: BenchmarkSpec) -> dict[str, Any]:
     }
 
 
-def measure_import(bench: BenchmarkSpec) -> dict[str, Any]:
+def measure_import(bench: BenchmarkSpec) -> JsonObject:
     """Time the import of the encoder in new processes."""
     taken = import_seconds(bench.repeats)
     return {"case": "import", "jax_import_s": taken.jax, "encoder_import_s": taken.encoder}
 
 
-CASES: Mapping[str, Callable[[BenchmarkSpec], dict[str, Any]]] = {
+CASES: Mapping[str, Callable[[BenchmarkSpec], JsonObject]] = {
     "train": measure_training,
     "features": measure_features,
     "wavelets": measure_wavelets,
@@ -283,7 +287,7 @@ CASES: Mapping[str, Callable[[BenchmarkSpec], dict[str, Any]]] = {
 }
 
 
-def describe_machine(bench: BenchmarkSpec) -> dict[str, Any]:
+def describe_machine(bench: BenchmarkSpec) -> JsonObject:
     """Return the devices, and the matmul rate reached on one of them, in TFLOP/s."""
     device = bench.mesh.devices.flat[0]
     size = _PRODUCT_SIZE.get(device.platform, 1024)
@@ -295,7 +299,7 @@ def describe_machine(bench: BenchmarkSpec) -> dict[str, Any]:
     }
 
 
-def with_utilization(result: dict[str, Any], machine: Mapping[str, Any]) -> dict[str, Any]:
+def with_utilization(result: JsonObject, machine: JsonMapping) -> JsonObject:
     """Add the model's FLOP rate as a share of the matmul rate of all devices."""
     if "tflop_per_s" not in result:
         return result
@@ -305,8 +309,8 @@ def with_utilization(result: dict[str, Any], machine: Mapping[str, Any]) -> dict
 
 def _rates(
     bench: BenchmarkSpec, timing: Timing, operations: float, *, utilization: bool = True
-) -> dict[str, Any]:
-    rates: dict[str, Any] = {
+) -> JsonObject:
+    rates: JsonObject = {
         "samples_per_s": bench.batch_size / timing.seconds,
         "ms": 1e3 * timing.seconds,
         "spread": timing.spread,

@@ -5,16 +5,16 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 
 from physio_mae_jax.errors import UserError
+from physio_mae_jax.types import JsonObject
 
 _CALLS = 3
 
 
-def profile_calls(call: Callable[[int], Any], folder: Path) -> list[tuple[str, float]]:
+def profile_calls(call: Callable[[int], object], folder: Path) -> list[tuple[str, float]]:
     """Trace a function that starts work on a device; TensorBoard and Perfetto open the trace.
 
     Args:
@@ -39,7 +39,7 @@ def profile_calls(call: Callable[[int], Any], folder: Path) -> list[tuple[str, f
     return [(name, us / 1e3 / _CALLS) for name, us in totals.most_common()]
 
 
-def operation_times(events: list[dict[str, Any]]) -> "Counter[str]":
+def operation_times(events: list[JsonObject]) -> "Counter[str]":
     """Sum the microseconds of each operation in the events of a trace.
 
     On a GPU or TPU, events on the device tracks; on a CPU, which has none, events that belong to a

@@ -5,14 +5,15 @@ python -m physio_mae_jax.benchmarks.scaling LINES.jsonl
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from physio_mae_jax.types import JsonMapping
 
 _HEADER = ("case", "devices", "batch", "samples/s", "efficiency", "GiB a device", "exchanges")
 
 
-def scaling_table(lines: Sequence[Mapping[str, Any]]) -> str:
+def scaling_table(lines: Sequence[JsonMapping]) -> str:
     """Format training-step lines as a Markdown table.
 
     Efficiency is samples/s per device relative to the smallest device count of the same case.
@@ -20,7 +21,7 @@ def scaling_table(lines: Sequence[Mapping[str, Any]]) -> str:
     Args:
         lines: Benchmark lines of the case 'train'.
     """
-    first: dict[str, Mapping[str, Any]] = {}
+    first: dict[str, JsonMapping] = {}
     rows = []
     for line in sorted(lines, key=lambda line: (line["label"], line["num_devices"])):
         base = first.setdefault(line["label"], line)

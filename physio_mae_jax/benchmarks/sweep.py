@@ -4,12 +4,12 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from physio_mae_jax.benchmarks.cases import BenchmarkSpec, benchmark_sizes, measure_training
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.types import JsonObject
 
 # Exponents are fitted to the largest half of the sizes; below, constant costs dominate.
 _FITTED_SHARE = 0.5
@@ -51,7 +51,7 @@ class SweepAxis:
 
 def measure_scaling(
     axis: SweepAxis, build: Callable[[float], BenchmarkSpec]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[JsonObject]:
     """Measure a training step at each value, then fit how its cost grows.
 
     Args:

@@ -4,7 +4,7 @@ import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Protocol, cast
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +32,7 @@ class Timing:
         return (max(self.repeats) - min(self.repeats)) / self.seconds
 
 
-def time_calls(call: Callable[[int], Any], repeats: int) -> Timing:
+def time_calls(call: Callable[[int], object], repeats: int) -> Timing:
     """Time a function that dispatches work to a device.
 
     Args:
@@ -59,7 +59,7 @@ def time_calls(call: Callable[[int], Any], repeats: int) -> Timing:
     return Timing(statistics.median(taken), tuple(taken))
 
 
-def product_rate(size: int, dtype: Any, repeats: int) -> float:
+def product_rate(size: int, dtype: jax.typing.DTypeLike, repeats: int) -> float:
     """Return the FLOP/s of a plain matmul of two square matrices.
 
     It is measured on the same machine and in the same process as the benchmark: data sheet values
@@ -83,13 +83,22 @@ def allocator_peak_gib(device: jax.Device) -> float | None:
     return None if peak is None else peak / 2**30
 
 
+class _MemoryPlan(Protocol):
+    """Memory of a compiled program on a device, as XLA plans it, in bytes."""
+
+    argument_size_in_bytes: int
+    temp_size_in_bytes: int
+    output_size_in_bytes: int
+    alias_size_in_bytes: int
+
+
 def planned_gib(compiled: jax.stages.Compiled) -> dict[str, float]:
     """Return the peak memory that the compiler plans on a device, in GiB.
 
     Returns:
         'arguments', 'temporaries', 'outputs' that take over no argument, and their sum 'peak'.
     """
-    analysis: Any = compiled.memory_analysis()
+    analysis = cast(_MemoryPlan, compiled.memory_analysis())
     own_outputs = analysis.output_size_in_bytes - analysis.alias_size_in_bytes
     parts = {
         "arguments": analysis.argument_size_in_bytes,

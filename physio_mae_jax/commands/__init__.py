@@ -14,12 +14,11 @@ Commands are listed without importing them, since that takes seconds.
 import ast
 import difflib
 import importlib
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.types import JsonObject, Settings
 
 _FOLDER = Path(__file__).parent
 
@@ -35,7 +34,7 @@ def command_summaries() -> dict[str, str]:
     return summaries
 
 
-def load_command(config: Mapping[str, Any]) -> ModuleType:
+def load_command(config: Settings) -> ModuleType:
     """Import the module of the command that a config names.
 
     Raises:
@@ -52,6 +51,6 @@ def load_command(config: Mapping[str, Any]) -> ModuleType:
     return importlib.import_module(f"physio_mae_jax.commands.{name}")
 
 
-def lock_arguments(command: ModuleType, settings: Any) -> dict[str, Any]:
+def lock_arguments(command: ModuleType, settings: object) -> JsonObject:
     """Return how the processes of a command share its work folder; {} if it is not shared."""
     return dict(command.lock_arguments(settings)) if hasattr(command, "lock_arguments") else {}

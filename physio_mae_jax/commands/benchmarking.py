@@ -3,9 +3,9 @@
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import jax
+import numpy as np
 
 from physio_mae_jax.benchmarks.cases import BenchmarkSpec
 from physio_mae_jax.benchmarks.flops import TokenCounts
@@ -77,7 +77,7 @@ def token_counts(spec: PretrainSpec, num_channels: int) -> TokenCounts:
 
 def _real_batches(
     config: PretrainConfig, spec: PretrainSpec
-) -> tuple[Callable[[], Iterator[Mapping[str, Any]]], int]:
+) -> tuple[Callable[[], Iterator[Mapping[str, np.ndarray]]], int]:
     """Open the data the way training opens it."""
     cfg = spec.model.config
     opened = open_data(config.data, cfg.sampling_rate_hz, cfg.num_samples, progress=True)

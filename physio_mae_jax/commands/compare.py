@@ -3,10 +3,9 @@
 import dataclasses
 import functools
 import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
@@ -44,7 +43,9 @@ from physio_mae_jax.plots.comparison import Series, draw_comparison
 from physio_mae_jax.printable import printable
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training.trials import Trial
+from physio_mae_jax.types import JsonMapping, JsonObject, Settings
 
+_Item = TypeVar("_Item")
 _LOG = logging.getLogger(__name__)
 # Row initialized with the weights of --config.init_from; the others train from scratch.
 _PRETRAINED = "pretrained"
@@ -70,13 +71,13 @@ class CompareConfig(ExperimentConfig):
     data: DataConfig
     labels: LabelConfig
     evaluation: EvaluationConfig
-    candidates: Mapping[str, Mapping[str, Any]]
+    candidates: Mapping[str, Settings]
 
 
 lock_arguments = sweep_lock_arguments
 
 
-def read(config: Mapping[str, Any]) -> CompareConfig:
+def read(config: Settings) -> CompareConfig:
     """Parse a config; sections that are whole configs are the rows."""
     check_settings(config)
     settings = as_settings(config)
@@ -85,7 +86,7 @@ def read(config: Mapping[str, Any]) -> CompareConfig:
     return to_dataclass(CompareConfig, "", {**own, "candidates": rows, "settings": settings})
 
 
-def _is_row(value: Any) -> bool:
+def _is_row(value: object) -> bool:
     return isinstance(value, Mapping) and "batch_size" in value
 
 
@@ -117,7 +118,7 @@ class ComparisonRun:
     num_workers: int
     writes_report: bool
     num_resamples: int
-    describe: Callable[[], Mapping[str, Any]]
+    describe: Callable[[], JsonMapping]
 
 
 def build_comparison(config: CompareConfig, workdir: Path, *, strict: bool) -> ComparisonRun:
@@ -190,7 +191,7 @@ class _SharedInputs:
 
 def _trial_runner(
     shared: _SharedInputs, trial: ComparedTrial, strict: bool
-) -> Callable[[Path], Any]:
+) -> Callable[[Path], object]:
     """Return the function that runs one trial in its folder."""
 
     def run(folder: Path) -> None:
@@ -215,7 +216,7 @@ def _trial_runner(
     return run
 
 
-def _row_settings(config: CompareConfig, trial: ComparedTrial) -> dict[str, Any]:
+def _row_settings(config: CompareConfig, trial: ComparedTrial) -> JsonObject:
     """Return the settings of one trial, as in configs/finetune.py or configs/evaluate.py."""
     row = config.candidates[trial.row]
     is_pretrained = trial.row == _PRETRAINED or row.get("encoders") == PRETRAINED
@@ -229,7 +230,7 @@ def _row_settings(config: CompareConfig, trial: ComparedTrial) -> dict[str, Any]
     }
 
 
-def _parse_list(name: str, setting: str, kind: Callable[[str], Any]) -> list[Any]:
+def _parse_list(name: str, setting: str, kind: Callable[[str], _Item]) -> list[_Item]:
     """Parse a comma-separated setting; drop repeated values."""
     texts = [text.strip() for text in setting.split(",") if text.strip()]
     try:
@@ -239,7 +240,7 @@ def _parse_list(name: str, setting: str, kind: Callable[[str], Any]) -> list[Any
         raise ConfigError(f"{name} is {shown}: {why}; set a list such as '0,1,2'.") from error
     if not values:
         raise ConfigError(f"{name} must name at least one value; got an empty list.")
-    if kind is float and not all(0 < value <= 1 and math.isfinite(value) for value in values):
+    if not all(0 < value <= 1 for value in values if isinstance(value, float)):
         raise ConfigError(f"{name} must be fractions in (0, 1]; got {setting!r}.")
     return values
 

@@ -1,9 +1,9 @@
 """Evaluate a fine-tuned model on its test split, or on other data."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from physio_mae_jax import atomic_files
 from physio_mae_jax.data.contamination import check_contamination
-from physio_mae_jax.data.instances import Instances, find_instances
+from physio_mae_jax.data.instances import Instances, collect_instances
 from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data, require_split
 from physio_mae_jax.data.sets import ConcatSource
@@ -38,6 +38,7 @@ from physio_mae_jax.training.prediction import predict_instances
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
 from physio_mae_jax.training.supervised_step import compile_prediction
 from physio_mae_jax.training.supervised_trainable import BEST, load_best
+from physio_mae_jax.types import JsonObject, Settings
 
 ALL_SPLITS = "all"
 
@@ -71,7 +72,7 @@ class EvaluateConfig(ExperimentConfig):
     evaluation: EvaluationConfig
 
 
-def read(config: Mapping[str, Any]) -> EvaluateConfig:
+def read(config: Settings) -> EvaluateConfig:
     """Parse a config; raise a ConfigError if a setting is invalid."""
     return read_config(EvaluateConfig, config)
 
@@ -101,7 +102,7 @@ class EvaluationRun:
     instances: Instances
     calibration: Calibration
     config: EvaluationConfig
-    context: dict[str, Any]
+    context: JsonObject
 
 
 def evaluate_run(run: EvaluationRun) -> Evaluation:
@@ -159,12 +160,12 @@ class _FinetunedRun(NamedTuple):
     """Settings of a finished fine-tuning run."""
 
     architecture: str
-    data: dict[str, Any]
+    data: JsonObject
     task: str
     seed: int
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], folder: str) -> "_FinetunedRun":
+    def of(cls, settings: Settings, folder: str) -> "_FinetunedRun":
         command = check_setting(settings, "command", str, folder)
         if command != "finetune":
             raise ConfigError(
@@ -191,7 +192,7 @@ def _open_evaluation_data(
     """Open the data of the run, or other data, and find its instances of the run's classes."""
     if config.split not in (*SPLITS, ALL_SPLITS):
         raise ConfigError(f"split must be one of {', '.join(SPLITS)}, all; got {config.split!r}.")
-    changes: dict[str, Any] = {name: value for name, value in vars(config.data).items() if value}
+    changes: JsonObject = {name: value for name, value in vars(config.data).items() if value}
     if config.split == ALL_SPLITS:
         changes["split_rule"] = "none"
     settings = past.data | changes
@@ -220,7 +221,7 @@ def _open_evaluation_data(
     # In the order of the outputs; the data may define more classes.
     classes = instances.classes if instances.kind == "regression" else ",".join(instances.names)
     recordings = require_split(opened, split, data)
-    return opened, find_instances(
+    return opened, collect_instances(
         opened.source, opened.reader, recordings, instances.settings(classes)
     )
 
@@ -282,7 +283,7 @@ def _load_calibration(run: str) -> Calibration:
 
 def _context(
     config: EvaluateConfig, past: _FinetunedRun, opened: DatasetBundle, contamination: str
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the context of the report, shown beside the metrics."""
     sets = config.data.sets or past.data["sets"]
     return {

@@ -2,9 +2,8 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax import atomic_files
 from physio_mae_jax.data.formats.folder import open_files
@@ -25,6 +24,7 @@ from physio_mae_jax.inference.feature_store.extraction import (
     process_share,
 )
 from physio_mae_jax.inference.saved_model import is_saved_model
+from physio_mae_jax.types import JsonObject, Settings
 
 _LOG = logging.getLogger(__name__)
 SAME_AS_RUN = "run"
@@ -64,13 +64,13 @@ class ExtractFeaturesConfig(ExperimentConfig):
     encoding: EncodingConfig
 
 
-def lock_arguments(config: ExtractFeaturesConfig) -> dict[str, Any]:
+def lock_arguments(config: ExtractFeaturesConfig) -> JsonObject:
     """Return how processes share the work folder: each locks its own part of the recordings."""
     index, count = process_share(config.process_index, config.process_count)
     return {"partition": f"process_{index}_of_{count}" if count > 1 else ""}
 
 
-def read(config: Mapping[str, Any]) -> ExtractFeaturesConfig:
+def read(config: Settings) -> ExtractFeaturesConfig:
     """Parse a config; raise a ConfigError if a setting is invalid."""
     return read_config(ExtractFeaturesConfig, config)
 

@@ -4,7 +4,6 @@ import dataclasses
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -35,11 +34,12 @@ from physio_mae_jax.experiment.typed_config import read_config
 from physio_mae_jax.training.loop import TrainingRun, train
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
 from physio_mae_jax.training.supervised_trainable import SupervisedTrainable, load_best
+from physio_mae_jax.types import JsonObject, Settings
 
 _LOG = logging.getLogger(__name__)
 
 
-def read(config: Mapping[str, Any]) -> FinetuneConfig:
+def read(config: Settings) -> FinetuneConfig:
     """Parse a config; raise a ConfigError if a setting is invalid."""
     return read_config(FinetuneConfig, config)
 
@@ -71,7 +71,7 @@ class FinetuneRun:
     target_mean: np.ndarray
     target_std: np.ndarray
     config: EvaluationConfig
-    context: dict[str, Any]
+    context: JsonObject
 
 
 def finetune(run: FinetuneRun) -> Evaluation:
@@ -222,7 +222,7 @@ def standardize_targets(instances: Instances, mean: np.ndarray, std: np.ndarray)
     return dataclasses.replace(instances, targets=targets)
 
 
-def _context(config: FinetuneConfig, context: dict[str, Any]) -> dict[str, Any]:
+def _context(config: FinetuneConfig, context: JsonObject) -> JsonObject:
     return context | {
         "seeds": {"training": config.seed, "split": config.data.split_seed},
         "label fraction": config.label_fraction,

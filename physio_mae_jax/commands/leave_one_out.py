@@ -6,14 +6,13 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from physio_mae_jax import atomic_files
 from physio_mae_jax.commands.finetune import build_finetuning, finetune
 from physio_mae_jax.data.format_version import add_version
-from physio_mae_jax.data.instances import find_instances
+from physio_mae_jax.data.instances import collect_instances
 from physio_mae_jax.data.opening import open_data
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.evaluation import metric_sets
@@ -37,6 +36,7 @@ from physio_mae_jax.experiment.sweep import (
 )
 from physio_mae_jax.experiment.typed_config import as_settings, read_config
 from physio_mae_jax.training.trials import Trial
+from physio_mae_jax.types import JsonMapping, Settings
 
 _LOG = logging.getLogger(__name__)
 _CHANGEABLE_KEYS = ("subjects", "num_workers", "worker")
@@ -58,7 +58,7 @@ class LeaveOneOutConfig(FinetuneConfig):
 lock_arguments = sweep_lock_arguments
 
 
-def read(config: Mapping[str, Any]) -> LeaveOneOutConfig:
+def read(config: Settings) -> LeaveOneOutConfig:
     """Parse a config; raise a ConfigError if a setting is invalid."""
     # Each fold has a split rule of its own.
     settings = as_settings(config)
@@ -91,7 +91,7 @@ class LeaveOneOutRun:
     writes_report: bool
     config: EvaluationConfig
     title: str
-    describe: Callable[[], Mapping[str, Any]]
+    describe: Callable[[], JsonMapping]
 
 
 def build_leave_one_out(
@@ -171,7 +171,7 @@ class _Folds:
             encoder_init.num_samples,
             progress=False,
         )
-        instances = find_instances(
+        instances = collect_instances(
             opened.source, opened.reader, opened.splits["train"], self.config.labels
         )
         found = sorted({opened.source.recordings[int(i)].subject_id for i in instances.recording})
@@ -182,7 +182,7 @@ class _Folds:
             )
         return found
 
-    def _trial_runner(self, subject: str) -> Callable[[Path], Any]:
+    def _trial_runner(self, subject: str) -> Callable[[Path], object]:
         """Return the function that runs a subject's fold in its folder."""
 
         def run(folder: Path) -> None:
@@ -255,7 +255,7 @@ class _Fold(EvaluatedRun):
         return cls(calibration=calibration, **vars(load_evaluation(folder)))
 
 
-def _contamination(contexts: Sequence[Mapping[str, Any]]) -> str:
+def _contamination(contexts: Sequence[Mapping[str, object]]) -> str:
     """Return the line of the first contaminated fold, or a line for no contamination."""
     lines = [str(context.get("contamination", "CONTAMINATION UNKNOWN.")) for context in contexts]
     bad = [line for line in lines if line.startswith("CONTAMINATION")]

@@ -1,9 +1,7 @@
 """Pre-train a masked autoencoder on recordings, without labels."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -38,11 +36,12 @@ from physio_mae_jax.training.model_spec import ModelSpec
 from physio_mae_jax.training.pretrain_step import PretrainSpec
 from physio_mae_jax.training.pretrain_trainable import PretrainTrainable
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
+from physio_mae_jax.types import Settings
 
 _LOG = logging.getLogger(__name__)
 
 
-def read(config: Mapping[str, Any]) -> PretrainConfig:
+def read(config: Settings) -> PretrainConfig:
     """Parse a config; raise a ConfigError if a setting is invalid."""
     return read_config(PretrainConfig, config)
 

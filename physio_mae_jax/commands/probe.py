@@ -4,7 +4,6 @@ import dataclasses
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jax.sharding import Mesh
@@ -33,6 +32,7 @@ from physio_mae_jax.experiment.typed_config import read_config
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
 from physio_mae_jax.training.prediction import predict_instances
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
+from physio_mae_jax.types import JsonObject, Settings
 
 _LOG = logging.getLogger(__name__)
 # Sources of features.
@@ -40,7 +40,7 @@ PRETRAINED, RANDOM, WAVELETS = "pretrained", "random", "wavelets"
 ENCODERS = (PRETRAINED, RANDOM, WAVELETS)
 
 
-def read(config: Mapping[str, Any]) -> ProbeConfig:
+def read(config: Settings) -> ProbeConfig:
     """Parse a config; raise a ConfigError if a setting is invalid."""
     return read_config(ProbeConfig, config)
 
@@ -79,7 +79,7 @@ class ProbeRun:
     batch_size: int
     num_threads: int
     config: EvaluationConfig
-    context: dict[str, Any]
+    context: JsonObject
 
 
 def evaluate_probe(run: ProbeRun) -> Evaluation:

@@ -1,9 +1,8 @@
 """Retrieve the ECG of a PPG window, and vice versa, by a contrastive model."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax import atomic_files
 from physio_mae_jax.data.contamination import check_contamination
@@ -16,6 +15,7 @@ from physio_mae_jax.experiment.run_directory import open_run
 from physio_mae_jax.experiment.typed_config import ExperimentConfig, read_config
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES
+from physio_mae_jax.types import Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class RetrieveConfig(ExperimentConfig):
     probe_windows: int
 
 
-def read(config: Mapping[str, Any]) -> RetrieveConfig:
+def read(config: Settings) -> RetrieveConfig:
     """Parse a config; raise a ConfigError if a setting is invalid."""
     return read_config(RetrieveConfig, config)
 

@@ -8,7 +8,7 @@ import base64
 import dataclasses
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypedDict, runtime_checkable
+from typing import Protocol, TypedDict, runtime_checkable
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from physio_mae_jax.data.fingerprints import block_hashes, subject_hash
 from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.types import JsonObject
 
 _LOG = logging.getLogger(__name__)
 _SHOWN = 5
@@ -65,7 +66,7 @@ class TrainingProvenance:
             self.is_complete and other.is_complete,
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the hashes as base64 text, eight bytes per hash."""
         texts = {
             name: base64.b64encode(getattr(self, name).astype("<u8").tobytes()).decode()
@@ -74,7 +75,7 @@ class TrainingProvenance:
         return {**texts, "is_complete": self.is_complete}
 
     @classmethod
-    def from_json(cls, content: Any, where: str, hint: str) -> "TrainingProvenance":
+    def from_json(cls, content: object, where: str, hint: str) -> "TrainingProvenance":
         """Inverse of ``to_json``.
 
         Without hashes it is unknown whether there was training data: the result is marked as
@@ -156,7 +157,7 @@ class ContaminationReport:
             "these metrics say little about new subjects."
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the JSON content of the report."""
         return dataclasses.asdict(self) | {"line": self.format_line()}
 

@@ -2,18 +2,18 @@
 
 All formats share one version, which every JSON file states under ``"format_version"``: settings
 and splits of runs, checkpoints, prepared data sets, tables of features, saved models, exported
-programs and evaluations. It changes when older files become unreadable; files of
-``READABLE_VERSIONS`` remain readable.
+programs and evaluations. A change of any format gives a new version, and files of all
+``READABLE_VERSIONS`` remain readable (contributing.md#change-a-file-format).
 """
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.printable import show
+from physio_mae_jax.types import JsonObject
 
 VERSION_KEY = "format_version"
 FORMAT_VERSION = "0.2"
@@ -30,12 +30,12 @@ class VersionError(DataError):
     """A file has a format version that this program does not read."""
 
 
-def add_version(content: Mapping[str, Any]) -> dict[str, Any]:
+def add_version(content: Mapping[str, object]) -> JsonObject:
     """Add the format version to the content of a file."""
     return {VERSION_KEY: FORMAT_VERSION, **content}
 
 
-def check_version(content: Any, where: str) -> dict[str, Any]:
+def check_version(content: object, where: str) -> JsonObject:
     """Check the format version of a file and return its content without it.
 
     Args:

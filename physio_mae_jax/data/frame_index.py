@@ -1,11 +1,14 @@
 """Checking the index of a data frame against the sampling rate."""
 
 import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from physio_mae_jax.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MAX_DEVIATION_STEPS = (
     2.0  # offset_from_grid from even spacing; coarsely rounded times deviate by one step
@@ -25,7 +28,7 @@ class _RowTimes(NamedTuple):
     is_integer: bool
 
 
-def check_index(index: Any, rate_hz: float, name: str) -> str:
+def check_index(index: "pd.Index", rate_hz: float, name: str) -> str:
     """Reject an index whose row spacing contradicts the sampling rate.
 
     All time types are supported: with and without time zone, periods, durations, Python objects
@@ -72,7 +75,7 @@ def check_index(index: Any, rate_hz: float, name: str) -> str:
     return ""
 
 
-def _check_order(rows: _RowTimes, index: Any, rate_hz: float, name: str) -> float:
+def _check_order(rows: _RowTimes, index: "pd.Index", rate_hz: float, name: str) -> float:
     """Reject rows that are out of order or duplicated; return the mean step."""
     values = rows.values
     if not np.isfinite(values).all():
@@ -114,7 +117,7 @@ def _check_integer_step(step: float, rate_hz: float) -> str:
     )
 
 
-def _row_times(index: Any) -> _RowTimes | None:
+def _row_times(index: "pd.Index") -> _RowTimes | None:
     """Return the row positions given by the index; None if it is not a time."""
     import pandas as pd
 
@@ -138,7 +141,7 @@ def _row_times(index: Any) -> _RowTimes | None:
     return None if kind == "b" else _objects_to_rows(index)
 
 
-def _times_to_rows(times: Any) -> _RowTimes:
+def _times_to_rows(times: "pd.DatetimeIndex | pd.TimedeltaIndex") -> _RowTimes:
     """Convert a DatetimeIndex or TimedeltaIndex to seconds since its first value; NaN for NaT."""
     if getattr(times, "tz", None) is not None:
         times = times.tz_convert("UTC").tz_localize(None)
@@ -146,7 +149,7 @@ def _times_to_rows(times: Any) -> _RowTimes:
     return _RowTimes((values - values[0]) / np.timedelta64(1, "s"), False)
 
 
-def _objects_to_rows(index: Any) -> _RowTimes | None:
+def _objects_to_rows(index: "pd.Index") -> _RowTimes | None:
     """Convert Python objects and text if all of them are times, durations or numbers."""
     import pandas as pd
 
@@ -165,7 +168,7 @@ def _objects_to_rows(index: Any) -> _RowTimes | None:
     )
 
 
-def _parse_times(index: Any) -> Any:
+def _parse_times(index: "pd.Index") -> "pd.DatetimeIndex | pd.TimedeltaIndex | None":
     """Parse objects or text as DatetimeIndex or TimedeltaIndex; None if neither fits."""
     import pandas as pd
     from pandas.tseries.api import guess_datetime_format
@@ -187,7 +190,7 @@ def _parse_times(index: Any) -> Any:
         return None  # objects that are not times
 
 
-def _unwrap_midnight(rows: _RowTimes, first: Any) -> _RowTimes:
+def _unwrap_midnight(rows: _RowTimes, first: object) -> _RowTimes:
     """Unwrap clock times without a date at midnight."""
     if not isinstance(first, str) or ":" not in first or "-" in first or "day" in first:
         return rows

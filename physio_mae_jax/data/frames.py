@@ -1,7 +1,7 @@
 """Columns of pandas, polars and pyarrow tables as arrays."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
@@ -12,11 +12,17 @@ from physio_mae_jax.errors import DataError
 class Frame(Protocol):
     """A table such as ``pandas.DataFrame``: one column per channel, one row per sample."""
 
-    columns: Any
+    columns: Iterable[object]
 
     def to_numpy(self) -> np.ndarray:
         """Return the values [n, M]."""
         ...
+
+
+class Series(Protocol):
+    """A single column with an index, such as ``pandas.Series``."""
+
+    name: object
 
 
 class Columns(NamedTuple):
@@ -33,13 +39,13 @@ class Columns(NamedTuple):
     num_missing: int
 
 
-def is_series(value: Any) -> bool:
+def is_series(value: object) -> TypeGuard[Series]:
     """Return whether a value is a single column with an index, such as ``pandas.Series``."""
     named = hasattr(value, "to_numpy") and hasattr(value, "index") and hasattr(value, "iloc")
     return named and getattr(value, "ndim", 0) == 1
 
 
-def as_frame(value: Any) -> Any:
+def as_frame(value: object) -> object:
     """Convert a pyarrow table to a pandas frame; return other values unchanged."""
     if type(value).__module__.startswith("pyarrow") and hasattr(value, "to_pandas"):
         return value.to_pandas()
@@ -103,7 +109,7 @@ def read_columns(frame: Frame, positions: Sequence[int], name: str) -> Columns:
     )
 
 
-def series_values(series: Any, name: str) -> Columns:
+def series_values(series: Series, name: str) -> Columns:
     """Read one column as [n]; raises as ``read_columns``."""
     return Columns(*_parse_column(series, name))
 

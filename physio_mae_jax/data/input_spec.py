@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from physio_mae_jax.data.channel_plan import ChannelPlan
 from physio_mae_jax.data.json_types import Between
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.data.window_transform import NORMALIZATION, WindowConfig
+from physio_mae_jax.types import JsonObject
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ class InputSpec:
             band_hz=self.band_hz,
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the JSON content of the specification."""
         return dataclasses.asdict(self)
 

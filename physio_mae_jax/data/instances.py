@@ -6,8 +6,8 @@ predictions are averaged; a beat or an interval is an instance with one window.
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from physio_mae_jax.data.window_starts import WindowStarts
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.setting_ranges import check_fields
+from physio_mae_jax.types import JsonMapping
 
 _LOG = logging.getLogger(__name__)
 ProblemType = Literal["multilabel", "multiclass", "regression"]
@@ -104,7 +105,7 @@ class Instances:
         )
 
 
-def find_instances(
+def collect_instances(
     source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: LabelConfig
 ) -> Instances:
     """List the labeled instances of some recordings.
@@ -240,7 +241,7 @@ def _annotation_instances(
     """List events, or windows of intervals, that lie within gap-free signal."""
     windows: list[tuple[int, int, int, int, int]] = []  # recording, start, first, last, class
     num_excluded = 0
-    descriptions: dict[int, Mapping[str, Any]] = {}
+    descriptions: dict[int, JsonMapping] = {}
     for index in indices:
         origin, position = source.origin(index)
         assert isinstance(origin, PreparedSource)

@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax.data.regular_file import open_regular, read_regular, unreadable
 from physio_mae_jax.errors import DataError
@@ -26,7 +25,7 @@ _LONG_NUMBER = re.compile(rf"(?<!\d)\d{{{_MAX_DIGITS}}}")
 _SURROGATE = re.compile(r"\\u[dD][89abABcdefCDEF]")
 
 
-def read_json(path: Path, hint: str, max_bytes: int = MAX_BYTES) -> Any:
+def read_json(path: Path, hint: str, max_bytes: int = MAX_BYTES) -> object:
     """Read a JSON file.
 
     Args:
@@ -42,7 +41,7 @@ def read_json(path: Path, hint: str, max_bytes: int = MAX_BYTES) -> Any:
 
 def read_json_lines(
     path: Path, hint: str, hashed: "hashlib._Hash | None" = None
-) -> Iterator[tuple[str, Any]]:
+) -> Iterator[tuple[str, object]]:
     """Yield (name in errors, content) of each line of a JSON Lines file.
 
     Args:
@@ -70,7 +69,7 @@ def read_json_lines(
             yield where, parse_json(line, where, hint)
 
 
-def parse_json(content: bytes, where: str, hint: str) -> Any:
+def parse_json(content: bytes, where: str, hint: str) -> object:
     """Decode JSON.
 
     Args:
@@ -109,23 +108,23 @@ _TOO_DEEP = object()
 _CONTAINERS = frozenset((dict, list))
 
 
-def _is_deeper(value: Any, bound: int) -> bool:
+def _is_deeper(value: object, bound: int) -> bool:
     """Return whether containers are nested deeper than ``bound``, without recursion."""
-    level = [value] if type(value) in _CONTAINERS else []
+    level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(bound):
-        children = []
+        children: list[dict[str, object] | list[object]] = []
         for container in level:
-            values = container.values() if type(container) is dict else container
+            values = container.values() if isinstance(container, dict) else container
             # Long lists contain mostly numbers; set operations avoid a Python loop.
             if not _CONTAINERS.isdisjoint(map(type, values)):
-                children += [child for child in values if type(child) in _CONTAINERS]
+                children += [child for child in values if isinstance(child, (dict, list))]
         if not children:
             return False
         level = children
     return True
 
 
-def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicate_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -141,7 +140,7 @@ def _parse_finite(text: str) -> float:
     return value
 
 
-def _reject_constant(text: str) -> Any:
+def _reject_constant(text: str) -> object:
     raise ValueError(f"{text} is not a valid JSON number")
 
 

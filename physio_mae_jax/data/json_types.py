@@ -14,14 +14,14 @@ import math
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union, cast
 
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.printable import show
 
 _T = TypeVar("_T")
-_Check = Callable[[Any], Any]
+_Check = Callable[[object], object]
 _MAX_NAME = 100
 
 
@@ -33,7 +33,7 @@ class Between:
     high: float = math.inf
 
 
-def check_types(kind: type[_T], value: Any, where: str, hint: str) -> _T:
+def check_types(kind: type[_T], value: object, where: str, hint: str) -> _T:
     """Convert a JSON value to a type, checking every field.
 
     Args:
@@ -47,7 +47,7 @@ def check_types(kind: type[_T], value: Any, where: str, hint: str) -> _T:
             itself rejects the values; the message names the field.
     """
     try:
-        return cast(_T, _make_check(cast(Any, kind))(value))
+        return cast(_T, _make_check(cast(Hashable, kind))(value))
     except _MismatchError as error:
         raise DataError(f"{where}{error.message()}; {hint}") from error
 
@@ -74,7 +74,7 @@ class _MismatchError(Exception):
         return f": {path} {self.problem}" if path else f" {self.problem}"
 
 
-def _check_at(step: str, check: _Check, value: Any) -> Any:
+def _check_at(step: str, check: _Check, value: object) -> object:
     try:
         return check(value)
     except _MismatchError as error:
@@ -82,12 +82,12 @@ def _check_at(step: str, check: _Check, value: Any) -> Any:
         raise
 
 
-def _mismatch(value: Any, expected: str) -> _MismatchError:
+def _mismatch(value: object, expected: str) -> _MismatchError:
     return _MismatchError(f"is {show(value)}, where {expected} is expected")
 
 
 @functools.cache
-def _make_check(kind: Any) -> _Check:
+def _make_check(kind: object) -> _Check:
     """Return the function that checks a value against a type and converts it."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind in _BASIC_CHECKS:
@@ -123,13 +123,13 @@ def _dataclass_check(kind: type) -> _Check:
 
 
 def _object_check(
-    make: Callable[..., Any], kinds: Mapping[str, Any], optional_keys: Sequence[str]
+    make: Callable[..., object], kinds: Mapping[str, object], optional_keys: Sequence[str]
 ) -> _Check:
     """Return the function that checks the fields of an object and passes them to ``make``."""
     checks = {name: _make_check(kind) for name, kind in kinds.items()}
     needed = [name for name in kinds if name not in optional_keys]
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if type(value) is not dict:
             raise _mismatch(value, "an object")
         for name in value:
@@ -153,7 +153,7 @@ def _object_check(
 
 
 def _exact_type_check(kind: type, expected: str) -> _Check:
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if type(value) is not kind:
             raise _mismatch(value, expected)
         return value
@@ -176,7 +176,7 @@ def _number_check(kind: type, bounds: Between) -> _Check:
     low, high = _limits(kind, bounds)
     fits = (int,) if kind is int else (int, float)
 
-    def check(value: Any) -> Any:
+    def check(value: Any) -> object:
         if type(value) not in fits or not low <= value <= high:
             raise _mismatch(value, expected)
         return kind(value)
@@ -184,13 +184,13 @@ def _number_check(kind: type, bounds: Between) -> _Check:
     return check
 
 
-def _check_choice(choices: Sequence[Any], value: Any) -> Any:
+def _check_choice(choices: Sequence[object], value: object) -> object:
     if type(value) not in map(type, choices) or value not in choices:
         raise _mismatch(value, f"one of {', '.join(map(str, choices))}")
     return value
 
 
-def _check_union(checks: Sequence[_Check], value: Any) -> Any:
+def _check_union(checks: Sequence[_Check], value: object) -> object:
     problems = []
     for check in checks:
         try:
@@ -201,7 +201,7 @@ def _check_union(checks: Sequence[_Check], value: Any) -> Any:
     raise max(problems, key=lambda problem: len(problem.path))
 
 
-def _check_tuple(checks: Sequence[_Check], value: Any) -> tuple[Any, ...]:
+def _check_tuple(checks: Sequence[_Check], value: object) -> tuple[object, ...]:
     if type(value) is not list or len(value) != len(checks):
         raise _mismatch(value, f"a list of {len(checks)}")
     return tuple(
@@ -210,7 +210,7 @@ def _check_tuple(checks: Sequence[_Check], value: Any) -> tuple[Any, ...]:
     )
 
 
-def _check_list(container: type, kind: Any, value: Any) -> Any:
+def _check_list(container: type, kind: object, value: object) -> object:
     if type(value) is not list:
         raise _mismatch(value, "a list")
     if _check_all_at_once(kind, value):
@@ -222,7 +222,7 @@ def _check_list(container: type, kind: Any, value: Any) -> Any:
         return container([_check_at(f"[{i}]", check, element) for i, element in enumerate(value)])
 
 
-def _check_all_at_once(kind: Any, values: Sequence[Any]) -> bool:
+def _check_all_at_once(kind: object, values: Sequence[Any]) -> bool:
     """Check lists of texts or integers at once, without a Python loop."""
     found = set(map(type, values))
     if kind is str or not values:
@@ -234,13 +234,13 @@ def _check_all_at_once(kind: Any, values: Sequence[Any]) -> bool:
     return bool(low <= min(values) and max(values) <= high)
 
 
-def _check_mapping(check: _Check, value: Any) -> dict[str, Any]:
+def _check_mapping(check: _Check, value: object) -> dict[str, object]:
     if type(value) is not dict:
         raise _mismatch(value, "an object")
     return {name: _check_at(f"[{show(name)}]", check, element) for name, element in value.items()}
 
 
-_BASIC_CHECKS: dict[Any, _Check] = {
+_BASIC_CHECKS: dict[object, _Check] = {
     Any: lambda value: value,
     str: _exact_type_check(str, "a text"),
     bool: _exact_type_check(bool, "true or false"),

@@ -1,7 +1,6 @@
 """Batches of labeled instances: drawn at random for training, in order for evaluation."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import grain
 import numpy as np
@@ -92,7 +91,7 @@ def evaluation_batches(
         zip(instances.recording[instances.window_instance], instances.window_start, strict=True)
     )
 
-    def read(batch: Sequence[tuple[Any, Any]]) -> dict[str, np.ndarray]:
+    def read(batch: Sequence[tuple[np.int64, np.int64]]) -> dict[str, np.ndarray]:
         windows = [reader.read(int(recording), int(start)) for recording, start in batch]
         return stack_windows(windows + [windows[-1]] * (batch_size - len(windows)))
 

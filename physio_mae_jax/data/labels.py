@@ -2,8 +2,7 @@
 
 import csv
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.types import JsonMapping
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ def recording_labels(source: ConcatSource, indices: Sequence[int], task: str) ->
     Raises:
         DataError: a data set is not prepared, lacks the task or has other classes.
     """
-    found: dict[int, Mapping[str, Any]] = {}
+    found: dict[int, JsonMapping] = {}
     labels: list[Sequence[int] | None] = []
     for index in indices:
         origin, position = source.origin(index)
@@ -114,7 +114,7 @@ def check_classes(
             )
 
 
-def get_task(source: SignalSource, task: str) -> Mapping[str, Any]:
+def get_task(source: SignalSource, task: str) -> JsonMapping:
     """Return the description of a task: 'classes', 'level' and 'exclusive'.
 
     Raises:

@@ -39,8 +39,8 @@ class PickleReader:
         self,
         file: BinaryIO,
         size: int,
-        known: Mapping[tuple[str, str], Callable[..., Any] | PickledObject],
-        persistent: Callable[[Any], Any] | None = None,
+        known: Mapping[tuple[str, str], Callable[..., object] | PickledObject],
+        persistent: Callable[[object], object] | None = None,
     ) -> None:
         """Create a reader.
 
@@ -54,12 +54,12 @@ class PickleReader:
         self._size = size
         self._allowed_names = known
         self._persistent = persistent
-        self._stack: list[Any] = []
+        self._stack: list[object] = []
         self._marks: list[int] = []
-        self._memo: dict[int, Any] = {}
+        self._memo: dict[int, object] = {}
         self._containers = 0
 
-    def read(self) -> Any:
+    def read(self) -> object:
         """Return the content: a tree of dictionaries, lists, tuples and leaves.
 
         Raises:
@@ -96,25 +96,25 @@ class PickleReader:
 
     # The stack
 
-    def _push(self, value: Any) -> None:
+    def _push(self, value: object) -> None:
         self._stack.append(value)
 
-    def _push_container(self, value: Any) -> None:
+    def _push_container(self, value: object) -> None:
         self._containers += 1
         if self._containers > MAX_CONTAINERS:
             raise PickleError(f"more than {MAX_CONTAINERS:,} lists, dictionaries and tuples")
         self._stack.append(value)
 
-    def _pop(self) -> Any:
+    def _pop(self) -> object:
         if len(self._stack) <= (self._marks[-1] if self._marks else 0):
             raise PickleError("it pops from an empty stack")
         return self._stack.pop()
 
-    def _top(self) -> Any:
+    def _top(self) -> object:
         self._push(value := self._pop())
         return value
 
-    def _pop_marked(self) -> list[Any]:
+    def _pop_marked(self) -> list[object]:
         if not self._marks:
             raise PickleError("it pops from an empty stack")
         start = self._marks.pop()
@@ -152,26 +152,26 @@ class PickleReader:
         else:
             self._pop()
 
-    def _set_items(self, values: list[Any]) -> None:
+    def _set_items(self, values: list[object]) -> None:
         target = self._top()
         if not isinstance(target, dict) or len(values) % 2:
             raise PickleError("it sets items of a value that is not a dictionary")
         for key, value in zip(values[::2], values[1::2], strict=True):
             target[hashable_key(key)] = value
 
-    def _append(self, values: list[Any]) -> None:
+    def _append(self, values: list[object]) -> None:
         target = self._top()
         if not isinstance(target, list):
             raise PickleError("it appends to a value that is not a list")
         target.extend(values)
 
-    def _add(self, values: list[Any]) -> None:
+    def _add(self, values: list[object]) -> None:
         target = self._top()
         if not isinstance(target, set):
             raise PickleError("it adds to a value that is not a set")
         target.update(map(hashable_key, values))
 
-    def _push_global(self, module: Any, name: Any) -> None:
+    def _push_global(self, module: object, name: object) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise PickleError("a name is not a text")
         known = self._allowed_names.get((module, name))
@@ -201,7 +201,7 @@ class PickleReader:
             raise PickleError(f"it sets the state of {type(target).__name__}, which has no state")
         target.build(state)
 
-    def _load_persistent(self, reference: Any) -> None:
+    def _load_persistent(self, reference: object) -> None:
         if self._persistent is None:
             raise PickleError("it refers to data outside the file")
         self._push_container(self._persistent(reference))
@@ -230,7 +230,7 @@ def _numbers() -> dict[bytes, _Action]:
 
 
 def _texts() -> dict[bytes, _Action]:
-    kinds: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
+    kinds: dict[bytes, tuple[str, Callable[[bytes], object]]] = {
         b"T": ("<i", decode_latin1),
         b"U": ("<B", decode_latin1),
         b"X": ("<I", decode_utf8),
@@ -242,7 +242,7 @@ def _texts() -> dict[bytes, _Action]:
         b"\x96": ("<Q", bytes),
     }
 
-    def action(layout: str, decode: Callable[[bytes], Any]) -> _Action:
+    def action(layout: str, decode: Callable[[bytes], object]) -> _Action:
         return lambda r: r._push(decode(r._take(r._number(layout))))
 
     return {code: action(*kind) for code, kind in kinds.items()}

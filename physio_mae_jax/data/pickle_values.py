@@ -3,7 +3,7 @@
 import codecs
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 from physio_mae_jax.errors import DataError
 
@@ -32,22 +32,22 @@ class Function(NamedTuple):
     """
 
     name: str
-    call: Callable[..., Any]
+    call: Callable[..., object]
 
 
 class PickledObject:
     """Base class of replacement objects, which may accept a state and have a result."""
 
-    def build(self, state: Any) -> None:
+    def build(self, state: object) -> None:
         """Set the state from the pickle."""
         raise PickleError(f"it sets the state of {type(self).__name__}, which has no state")
 
-    def result(self) -> Any:
+    def result(self) -> object:
         """Return the value that replaces this object in the content."""
         raise PickleError(f"it contains {type(self).__name__}, which is not data")
 
 
-def hashable_key(key: Any) -> Any:
+def hashable_key(key: object) -> object:
     """Return a key if it is a text, a number, or a flat tuple of these; raise otherwise."""
     parts = key if type(key) is tuple else (key,)
     for part in parts:
@@ -58,7 +58,7 @@ def hashable_key(key: Any) -> Any:
     return key
 
 
-def copy_tree(value: Any, size: int) -> Any:
+def copy_tree(value: object, size: int) -> object:
     """Copy nested containers into a tree of bounded size.
 
     A pickle of a few bytes may contain nested lists that each reference the next one twice.
@@ -85,13 +85,13 @@ class _Budget:
             raise PickleError("shared references expand to too many values")
 
 
-def _copy(value: Any, budget: _Budget, depth: int) -> Any:
+def _copy(value: object, budget: _Budget, depth: int) -> object:
     if depth > MAX_DEPTH:
         raise PickleError(f"it is nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):
         budget.spend(len(value))
         return {key: _copy(part, budget, depth + 1) for key, part in value.items()}
-    if type(value) in (list, tuple):
+    if type(value) is list or type(value) is tuple:
         budget.spend(len(value))
         return type(value)(_copy(part, budget, depth + 1) for part in value)
     if type(value) is Function:
@@ -112,7 +112,7 @@ def decode_escaped(line: bytes) -> str:
         raise PickleError("a text is not in quotes")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return cast(Any, codecs).escape_decode(line[1:-1])[0].decode("latin1")
+        return codecs.escape_decode(line[1:-1])[0].decode("latin1")
 
 
 def decode_latin1(content: bytes) -> str:

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Literal, TypedDict
 
 from physio_mae_jax.data.format_version import unreadable_version
 from physio_mae_jax.data.json_reader import read_json_lines
@@ -22,6 +22,7 @@ from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.printable import show
 from physio_mae_jax.signals.quality import NOT_FINITE
+from physio_mae_jax.types import JsonObject
 
 METADATA_FILE = "dataset.json"
 _FORMER_METADATA_FILE = "contract.json"  # of version 0.1
@@ -90,12 +91,12 @@ class PreparedRecord:
     conversions: Sequence[str]
     block_hashes: Sequence[_Hash]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the content of a line of ``recordings.jsonl``."""
         return dict(vars(self))
 
     @classmethod
-    def from_json(cls, values: Any, where: str = INDEX_FILE) -> "PreparedRecord":
+    def from_json(cls, values: object, where: str = INDEX_FILE) -> "PreparedRecord":
         """Inverse of ``to_json``.
 
         Raises:

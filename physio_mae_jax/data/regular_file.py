@@ -8,8 +8,8 @@ links.
 import os
 import re
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from physio_mae_jax.errors import DataError
 
@@ -25,7 +25,7 @@ _FILE_NAME = re.compile(r"[\w.-]{0,200}\w")
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-def open_regular(path: Path, hint: str) -> BinaryIO:
+def open_regular(path: Path, hint: str) -> BufferedReader:
     """Open a regular file for reading bytes.
 
     Args:

@@ -28,7 +28,7 @@ _ERRORS = (Exception,)
 _NUMBER_TYPE = re.compile(r"[<>=|]?[biufc]\d{1,2}")
 
 
-def read_pickled_arrays(path: Path) -> Any:
+def read_pickled_arrays(path: Path) -> object:
     """Read a pickle, of Python 2 or 3 and any protocol, of containers, text, numbers and arrays.
 
     Returns:
@@ -52,7 +52,7 @@ def read_pickled_arrays(path: Path) -> Any:
 class _Dtype(PickledObject):
     """Replacement of ``numpy.dtype``, for numeric types only."""
 
-    def __init__(self, code: Any, *_: Any) -> None:
+    def __init__(self, code: object, *_: object) -> None:
         if not isinstance(code, str) or not _NUMBER_TYPE.fullmatch(code):
             raise PickleError(f"arrays of type {show(code)} are not read; numbers are expected")
         self.dtype = np.dtype(code)
@@ -92,7 +92,9 @@ class _Arrays:
         # Keeping the text keeps its id unique.
         self._encoded: dict[int, tuple[str, bytes]] = {}
 
-    def from_bytes(self, data: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> np.ndarray:
+    def from_bytes(
+        self, data: object, dtype: object, shape: object, order: object, *_: object
+    ) -> np.ndarray:
         """Replace ``numpy.core.numeric._frombuffer``."""
         if not isinstance(dtype, _Dtype):
             raise PickleError("an array without a type")
@@ -103,7 +105,7 @@ class _Arrays:
             raise PickleError(f"an array of shape {show(shape)} with bytes for another")
         return np.frombuffer(raw, dtype.dtype).reshape(shape, order="F" if order == "F" else "C")
 
-    def encode(self, text: Any, encoding: Any) -> bytes:
+    def encode(self, text: object, encoding: object) -> bytes:
         """Replace ``_codecs.encode``, which Python 3 uses to write bytes for Python 2."""
         if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
             raise PickleError(f"bytes encoded as {show(encoding)}; latin1 is expected")
@@ -111,11 +113,11 @@ class _Arrays:
             self._encoded[id(text)] = (text, text.encode("latin1"))
         return self._encoded[id(text)][1]
 
-    def scalar(self, dtype: Any, data: Any) -> Any:
+    def scalar(self, dtype: object, data: object) -> object:
         """Replace ``numpy.core.multiarray.scalar``."""
         return self.from_bytes(data, dtype, (1,), "C")[0]
 
-    def new(self, *_: Any) -> _Array:
+    def new(self, *_: object) -> _Array:
         """Replace ``numpy.core.multiarray._reconstruct``."""
         return _Array(self)
 
@@ -125,11 +127,11 @@ def _empty_bytes() -> bytes:
     return b""
 
 
-def _reject_ndarray_call(*_: Any) -> Any:
+def _reject_ndarray_call(*_: object) -> object:
     raise PickleError("it calls numpy.ndarray itself")
 
 
-def _allowed_names() -> Mapping[tuple[str, str], Callable[..., Any] | PickledObject]:
+def _allowed_names() -> Mapping[tuple[str, str], Callable[..., object] | PickledObject]:
     """Return the replacement for each allowed (module, name) of one pickle."""
     arrays = _Arrays()
     return {

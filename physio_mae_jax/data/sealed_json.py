@@ -9,23 +9,23 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax.data.format_version import VERSION_KEY, add_version, check_version
 from physio_mae_jax.data.json_reader import MAX_BYTES, read_json
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.printable import show
+from physio_mae_jax.types import JsonObject
 
 SEAL = "seal"
 
 
-def add_seal(content: Mapping[str, Any]) -> dict[str, Any]:
+def add_seal(content: Mapping[str, object]) -> JsonObject:
     """Add the format version and the seal to the content of a file."""
     content = add_version(content)
     return {**content, SEAL: {name: _hash(value) for name, value in content.items()}}
 
 
-def read_sealed(path: Path, hint: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+def read_sealed(path: Path, hint: str, max_bytes: int = MAX_BYTES) -> JsonObject:
     """Read a file written with ``add_seal``; see ``json_reader.read_json``.
 
     Returns:
@@ -38,12 +38,13 @@ def read_sealed(path: Path, hint: str, max_bytes: int = MAX_BYTES) -> dict[str, 
     return check_seal(read_json(path, hint, max_bytes), str(path), hint)
 
 
-def check_seal(content: Any, where: str, hint: str) -> dict[str, Any]:
+def check_seal(content: object, where: str, hint: str) -> JsonObject:
     """Check the seal of decoded JSON and return the other fields.
 
     Raises as ``read_sealed`` does.
     """
-    seal = content.get(SEAL) if isinstance(content, dict) else None
+    fields = content if isinstance(content, dict) else {}
+    seal = fields.get(SEAL)
     if not isinstance(seal, dict) or VERSION_KEY not in seal:
         check_version(content, where)
     if not isinstance(seal, dict):
@@ -51,7 +52,7 @@ def check_seal(content: Any, where: str, hint: str) -> dict[str, Any]:
             f"{where} has no hashes of its content under {SEAL!r}, which this version of the "
             f"program requires; {hint}"
         )
-    rest = {name: value for name, value in content.items() if name != SEAL}
+    rest = {name: value for name, value in fields.items() if name != SEAL}
     for name in {**rest, **seal}:
         if name not in rest:
             raise DataError(
@@ -65,6 +66,6 @@ def check_seal(content: Any, where: str, hint: str) -> dict[str, Any]:
     return check_version(rest, where)
 
 
-def _hash(value: Any) -> str:
+def _hash(value: object) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

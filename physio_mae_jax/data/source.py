@@ -1,12 +1,13 @@
 """The interface between the pipeline and any collection of recordings."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.types import JsonMapping
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class RecordingInfo:
     data_set: str = ""
     units: tuple[str, ...] = ()
     gaps: tuple[tuple[int, int, int], ...] = ()
-    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    attributes: JsonMapping = dataclasses.field(default_factory=dict)
 
     @property
     def subject_key(self) -> str:

@@ -23,7 +23,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import TypedDict, cast
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class SubjectSplits:
         """Short hash of the splits; equal for equal splits, whatever the rule."""
         return text_hash(json.dumps({split: list(self.subjects[split]) for split in SPLITS}))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the content of a ``split.json``."""
         splits = {split: list(self.subjects[split]) for split in SPLITS}
         return add_seal({"rule": self.rule, "subjects": splits, "hash": self.hash})

@@ -10,7 +10,6 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
 
 _LOG = logging.getLogger(__name__)
 _SHOWN = 5
@@ -21,7 +20,7 @@ _INTEGER = re.compile(r"([+-]?\d+)\.0*")
 _ZEROS = re.compile(r"(?<![\d.])0+(?=\d)")
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     """Return whether a number or text marks a missing value: NaN, None, 'nan', '<NA>', ''."""
     if value is None:
         return True
@@ -30,17 +29,18 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, str) and value.strip().lower() in NO_VALUE
 
 
-def subject_name(value: Any) -> str | None:
+def subject_name(value: object) -> str | None:
     """Return the name of a subject; None if the value is missing.
 
     Args:
         value: Text, bytes or number as stored in the file. 1.0 and '1.0' become '1'.
     """
     if isinstance(value, bytes):
+        encoded = value
         try:
-            value = value.decode("utf-8")
+            value = encoded.decode("utf-8")
         except UnicodeDecodeError:
-            value = value.decode("latin-1")
+            value = encoded.decode("latin-1")
     if is_missing(value):
         return None
     if isinstance(value, float) and value.is_integer():

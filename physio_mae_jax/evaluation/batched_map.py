@@ -1,21 +1,21 @@
 """Application of a compiled function to any number of windows."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 def stack_windows(
-    windows: Sequence[Mapping[str, Any]], names: Sequence[str]
+    windows: Sequence[Mapping[str, ArrayLike]], names: Sequence[str]
 ) -> dict[str, np.ndarray]:
     """Stack entries of windows (``data.windows.WindowReader.read``) on a leading axis."""
     return {name: np.stack([window[name] for window in windows]) for name in names}
 
 
 def map_windows(
-    function: Callable[[dict[str, np.ndarray]], Any],
-    windows: Sequence[Mapping[str, Any]],
+    function: Callable[[dict[str, np.ndarray]], object],
+    windows: Sequence[Mapping[str, ArrayLike]],
     names: Sequence[str],
     batch_size: int,
 ) -> np.ndarray:

@@ -19,7 +19,6 @@ positive drawn twice ranks above the same negatives twice.
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -211,8 +210,8 @@ def has_variation(strata: np.ndarray) -> bool:
 def check_pair(first: Predictions, second: Predictions) -> None:
     """Raise a DataError unless predictions have the same instances and targets."""
     for name in ("kind", "classes", "instance_ids", "subjects", "targets"):
-        first_value: Any = getattr(first, name)
-        second_value: Any = getattr(second, name)
+        first_value = getattr(first, name)
+        second_value = getattr(second, name)
         if not np.array_equal(first_value, second_value):
             raise DataError(
                 f"two predictions differ in {name}, so they cannot be paired; evaluate "

@@ -7,7 +7,6 @@ calibration stores hashes of its subjects, so that an evaluation can report an o
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
@@ -19,6 +18,7 @@ from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.predictions import KINDS, Predictions
 from physio_mae_jax.printable import show
+from physio_mae_jax.types import JsonObject
 
 # A Gaussian prior of variance 10 around the identity, weaker than one instance: it keeps slopes
 # finite for separable classes and dominates if there are few positives.
@@ -99,7 +99,7 @@ class Calibration:
         known = set(self.subjects)
         return sum(text_hash(subject) in known for subject in np.unique(predictions.subjects))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the JSON content."""
         return {
             name: list(value) if isinstance(value, tuple) else value
@@ -107,7 +107,7 @@ class Calibration:
         }
 
     @classmethod
-    def from_json(cls, content: Any, where: str = "calibration") -> "Calibration":
+    def from_json(cls, content: object, where: str = "calibration") -> "Calibration":
         """Inverse of ``to_json``.
 
         Raises:

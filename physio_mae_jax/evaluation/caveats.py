@@ -1,7 +1,6 @@
 """Caveats shown at the top of a report, and notes on interpreting its metrics."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from physio_mae_jax.evaluation.markdown import bullets, escape
 from physio_mae_jax.evaluation.results import Evaluation
@@ -16,12 +15,12 @@ def reported_split(evaluations: Mapping[str, Evaluation]) -> str:
     return "test" if "test" in evaluations else "validation"
 
 
-def is_uncontaminated(context: Mapping[str, Any]) -> bool:
+def is_uncontaminated(context: Mapping[str, object]) -> bool:
     """Return whether contamination was checked and none was found."""
     return str(context.get("contamination", "")).startswith(_UNCONTAMINATED_PREFIX)
 
 
-def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, Any]) -> list[str]:
+def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, object]) -> list[str]:
     """Return the caveats a reader must know before any metric; may be empty."""
     split = reported_split(evaluations)
     evaluated = evaluations[split]

@@ -1,7 +1,6 @@
 """The report of a comparison in Markdown."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from physio_mae_jax.evaluation.summary import Cell, ComparedRun
 
 
 def render_comparison(
-    title: str, cells: Sequence[Cell], first: ComparedRun, provenance: Mapping[str, Any]
+    title: str, cells: Sequence[Cell], first: ComparedRun, provenance: Mapping[str, object]
 ) -> str:
     """Render the report as Markdown."""
     kind = first.predictions.kind

@@ -8,6 +8,7 @@ from typing import Any
 from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.types import JsonMapping, JsonObject
 
 _HINT = "remove the folder of that run and run the same command again."
 _Value: Any = float | None
@@ -25,7 +26,7 @@ class EvaluatedRun:
 
     predictions: Predictions
     metrics: Mapping[str, float]
-    context: Mapping[str, Any]
+    context: JsonMapping
 
 
 def load_evaluation(folder: Path) -> EvaluatedRun:
@@ -38,7 +39,7 @@ def load_evaluation(folder: Path) -> EvaluatedRun:
     path = folder / "evaluation.json"
     report = read_sealed(path, _HINT)
 
-    def member(content: Any, name: str) -> dict[str, Any]:
+    def member(content: object, name: str) -> JsonObject:
         found = content.get(name) if isinstance(content, dict) else None
         return check_types(dict, found, f"{path}: {name}", _HINT)
 

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,16 +13,17 @@ from physio_mae_jax.models.pooling import pool_tokens
 from physio_mae_jax.signals.wavelet import coefficients
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 from physio_mae_jax.training.sharding import batch_sharding, replicated, shard, with_mesh
+from physio_mae_jax.types import Params
 
 Extract = Callable[[Mapping[str, jax.Array]], jax.Array]
 
 
 def encoder_extractor(
-    config: MaeConfig, params: Any, mesh: Mesh, *, channel_independent: bool
+    config: MaeConfig, params: Params, mesh: Mesh, *, channel_independent: bool
 ) -> Extract:
     """Compile the mean-pooled tokens [B, D] float32 of an encoder, over a mesh."""
 
-    def extract(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
+    def extract(params: Params, batch: Mapping[str, jax.Array]) -> jax.Array:
         latents = encode_windows(config, params, batch, channel_independent=channel_independent)
         return pool_tokens(latents, batch["channel_mask"][:, :, None, None])
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from scipy.special import logit
@@ -10,6 +9,7 @@ from scipy.special import logit
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.calibration import Calibration
 from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.types import JsonObject
 
 # Distance of probabilities from 0 and 1 that keeps their logarithms finite.
 _MARGIN = 1e-12
@@ -39,7 +39,7 @@ class PooledCalibration(Calibration):
             )
         return self.predicted
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the content common to all folds; each fold's folder has its own calibration."""
         return {"kind": self.kind, "classes": list(self.classes), "num_folds": self.num_folds}
 

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from physio_mae_jax.evaluation.bootstrap import Estimate
 from physio_mae_jax.printable import printable
@@ -81,7 +80,7 @@ def bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"* {line}" for line in lines)
 
 
-def facts(value: Any) -> str:
+def facts(value: object) -> str:
     """Format a value of a report's context, possibly a mapping or a list, on one line."""
     if isinstance(value, Mapping):
         return ", ".join(f"{escape(str(name))} {facts(held)}" for name, held in value.items())

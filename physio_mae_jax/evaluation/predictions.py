@@ -181,7 +181,7 @@ def _load_arrays(file: BinaryIO) -> dict[str, np.ndarray]:
         return {name: found[name] for name in found.files}
 
 
-def _texts(name: str, values: Any) -> np.ndarray:
+def _texts(name: str, values: object) -> np.ndarray:
     array = np.asarray(values)
     texts = array.dtype.kind == "U" or (
         array.dtype.kind == "O" and all(isinstance(value, str) for value in array.ravel())
@@ -191,14 +191,14 @@ def _texts(name: str, values: Any) -> np.ndarray:
     return array.astype(str)
 
 
-def _numbers(name: str, values: Any) -> np.ndarray:
+def _numbers(name: str, values: object) -> np.ndarray:
     try:
         return np.array(values, np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(f"{name} are not all numbers: {error}.") from error
 
 
-def _attribute(name: str, values: Any) -> np.ndarray:
+def _attribute(name: str, values: object) -> np.ndarray:
     array = np.asarray(values)
     if array.dtype.kind in "biuf":
         return array.astype(np.float64)

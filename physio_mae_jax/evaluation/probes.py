@@ -5,7 +5,7 @@ metric that also selects fine-tuned models; the test split is not used.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -92,7 +92,7 @@ def _concatenate_splits(
     )
 
 
-def _logistic(regularization: float) -> Any:
+def _logistic(regularization: float) -> LogisticRegression:
     return LogisticRegression(C=regularization, max_iter=_MAX_ITERATIONS)
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -46,7 +45,7 @@ def evaluate_and_report(
     workdir: Path,
     predictions: Mapping[str, Predictions],
     config: EvaluationConfig,
-    context: Mapping[str, Any],
+    context: Mapping[str, object],
     *,
     calibration: Calibration | None = None,
     others: Mapping[str, Predictions] | None = None,

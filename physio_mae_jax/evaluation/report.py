@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax import atomic_files
 from physio_mae_jax.data.sealed_json import add_seal
@@ -16,7 +15,7 @@ from physio_mae_jax.evaluation.results import Comparison, Evaluation, plain
 from physio_mae_jax.plots import evaluation as figures
 
 _REPORT = "evaluation.md"
-_Plots = dict[str, Callable[[], Any]]
+_Plots = dict[str, Callable[[], figures.Figure]]
 # Plots of the training of the evaluated model, if it ran in the same folder.
 _LEARNING_CURVES = "plots/learning_curves.png"
 
@@ -28,7 +27,7 @@ def write_report(
     evaluations: Mapping[str, Evaluation],
     predictions: Mapping[str, Predictions],
     calibration: Calibration,
-    context: Mapping[str, Any],
+    context: Mapping[str, object],
     comparisons: Sequence[Comparison] = (),
 ) -> Path:
     """Write plots/*.png, evaluation.json and evaluation.md, each atomically.

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from physio_mae_jax.evaluation.calibration import Calibration
 from physio_mae_jax.evaluation.caveats import (
@@ -36,7 +35,7 @@ def render_report(
     title: str,
     evaluations: Mapping[str, Evaluation],
     calibration: Calibration,
-    context: Mapping[str, Any],
+    context: Mapping[str, object],
     comparisons: Sequence[Comparison],
     plots: Sequence[str],
 ) -> str:
@@ -97,7 +96,7 @@ def _headline(split: str, evaluated: Evaluation) -> str:
 
 
 def _splits_table(
-    evaluations: Mapping[str, Evaluation], calibration: Calibration, context: Mapping[str, Any]
+    evaluations: Mapping[str, Evaluation], calibration: Calibration, context: Mapping[str, object]
 ) -> str:
     roles = {
         "test": "evaluated; calibration and thresholds are from validation",
@@ -284,7 +283,7 @@ def _comparisons(comparisons: Sequence[Comparison]) -> str:
     return f"{table(header, rows)}\n\n{note}"
 
 
-def _reproduction(context: Mapping[str, Any]) -> str:
+def _reproduction(context: Mapping[str, object]) -> str:
     command = str(context.get("command", "not stated"))
     block = "\n".join(f"    {printable(line, None)}" for line in command.splitlines())
     shown = {name: value for name, value in context.items() if name not in _ELSEWHERE}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.evaluation.bootstrap import Estimate, PairedDifference
+from physio_mae_jax.types import JsonObject
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,7 +118,7 @@ class Evaluation:
         """The main metric."""
         return self.overall[self.main_metric]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the JSON content; null if a metric is undefined."""
         return plain(self)
 
@@ -140,12 +141,12 @@ class Comparison:
     reference_value: float
     difference: PairedDifference
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the JSON content."""
         return plain(self)
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """Convert dataclasses, mappings and arrays to JSON types; NaN becomes null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}

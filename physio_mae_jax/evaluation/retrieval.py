@@ -14,7 +14,7 @@ import functools
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import jax
 import numpy as np
@@ -27,13 +27,14 @@ from physio_mae_jax.evaluation.delay_probe import probe_delay
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, split_modalities
+from physio_mae_jax.objectives.pretraining import Batch
 from physio_mae_jax.plots.retrieval import draw_retrieval
 from physio_mae_jax.printable import Lines, printable
 from physio_mae_jax.training.pretrain_step import MODEL_INPUTS
+from physio_mae_jax.types import JsonObject, Params
 
 _LOG = logging.getLogger(__name__)
 
-Params = Any
 POOLS = ("all", "across", "within")
 _RECALLS = (1, 5, 10)
 
@@ -79,10 +80,10 @@ class RetrievalRun:
     training: Sequence[int]
     held_out: Sequence[int]
     true_delay_seconds: Callable[[int], float] | None
-    description: dict[str, Any]
+    description: JsonObject
 
 
-def retrieve(run: RetrievalRun) -> dict[str, Any]:
+def retrieve(run: RetrievalRun) -> JsonObject:
     """Measure retrieval and delays, write the results, and return them."""
     positions = spread_windows(run.reader, run.held_out, run.config.max_windows_per_subject)
     windows = [run.reader.read(*position) for position in positions]
@@ -90,7 +91,7 @@ def retrieve(run: RetrievalRun) -> dict[str, Any]:
     subjects = np.asarray([int(window["subject"]) for window in windows])
     _LOG.info("%d windows of %d subjects never trained on", len(windows), len(set(subjects)))
     names = run.reader.plan(run.held_out[0]).channels
-    results: dict[str, Any] = {
+    results: JsonObject = {
         "num_windows": len(windows),
         "num_subjects": len(set(subjects.tolist())),
         "channels": list(names),
@@ -120,7 +121,7 @@ def retrieve(run: RetrievalRun) -> dict[str, Any]:
     return results
 
 
-def delay_probe(run: RetrievalRun, params: Params) -> dict[str, Any]:
+def delay_probe(run: RetrievalRun, params: Params) -> JsonObject:
     """Predict the delays of held-out recordings, see ``evaluation.delay_probe``."""
     assert run.true_delay_seconds is not None
     columns = jax.jit(lambda params, batch: _column_latents(run.model, params, batch))
@@ -140,10 +141,10 @@ def delay_probe(run: RetrievalRun, params: Params) -> dict[str, Any]:
     return dict(probe_delay(sets[0], sets[1], sets[2], sets[3]))
 
 
-def _column_latents(model: ContrastiveAutoencoder, params: Params, batch: Any) -> jax.Array:
+def _column_latents(model: ContrastiveAutoencoder, params: Params, batch: Batch) -> jax.Array:
     """Encode both modalities, the mean of the rows of each column: [B, 2, W, D] float32."""
     one = split_modalities(batch)
-    latents: Any = model.apply({"params": params}, Windows.of(one), method="grid")
+    latents = cast(jax.Array, model.apply({"params": params}, Windows.of(one), method="grid"))
     rows = latents.astype(jax.numpy.float32).mean(axis=3)
     return rows.reshape(-1, NUM_MODALITIES, *rows.shape[2:])
 
@@ -175,12 +176,12 @@ def rank_metrics(similarity: np.ndarray, subjects: np.ndarray, pool: str) -> dic
     return metrics | {"candidates": float(count.mean())}
 
 
-def _embed(model: ContrastiveAutoencoder, params: Params, batch: Any) -> jax.Array:
+def _embed(model: ContrastiveAutoencoder, params: Params, batch: Batch) -> jax.Array:
     windows = Windows.of(split_modalities(batch))
     return cast(jax.Array, model.apply({"params": params}, windows, method="embed"))
 
 
-def retrieval_table(results: dict[str, Any]) -> str:
+def retrieval_table(results: JsonObject) -> str:
     """Format the results as a Markdown table."""
     lines = [
         f"{results['num_windows']} windows of {results['num_subjects']} subjects never trained on.",

@@ -3,13 +3,13 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax.data.input_spec import InputSpec
 from physio_mae_jax.data.instances import LabelConfig, ProblemType
 from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.training.checkpoint import HINT
+from physio_mae_jax.types import JsonMapping
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,8 +48,8 @@ class ClassifierSpec:
         targets: Mean and standard deviation of the training targets.
     """
 
-    model: Mapping[str, Any]
-    head: Mapping[str, Any]
+    model: JsonMapping
+    head: JsonMapping
     input: InputSpec
     split: Mapping[str, str]
     labels: StoredLabels
@@ -65,7 +65,7 @@ class ClassifierSpec:
                 )
 
     @classmethod
-    def from_json(cls, content: Any, folder: Path) -> "ClassifierSpec":
+    def from_json(cls, content: object, folder: Path) -> "ClassifierSpec":
         """Read the model_spec ``commands.finetune`` wrote into the checkpoints in a folder.
 
         Raises:

@@ -1,7 +1,7 @@
 """Models of labeled windows: their input, their initial weights and their training step."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
@@ -28,6 +28,7 @@ from physio_mae_jax.training.optimizer import (
     make_optimizer,
 )
 from physio_mae_jax.training.supervised_step import SupervisedModel, SupervisedSpec
+from physio_mae_jax.types import FlaxModel, JsonObject, Params
 
 MAE = "mae"
 
@@ -113,7 +114,7 @@ def init_from_encoder(
 
 def build_classifier(
     architecture: str, encoder: MaeConfig | None, head: HeadConfig, num_outputs: int
-) -> tuple[SupervisedModel, dict[str, Any]]:
+) -> tuple[SupervisedModel, JsonObject]:
     """Make the model, and the model_spec stored in its checkpoints.
 
     Args:
@@ -133,7 +134,7 @@ def build_classifier(
 
 def build_supervised_spec(
     config: FinetuneConfig, encoder_init: EncoderInit, instances: Instances, num_channels: int
-) -> tuple[SupervisedSpec, dict[str, Any]]:
+) -> tuple[SupervisedSpec, JsonObject]:
     """Build the static parts of a training step, and the model_spec stored in checkpoints.
 
     Args:
@@ -195,7 +196,7 @@ def _check_learning(config: FinetuneConfig, encoder_init: EncoderInit, kind: str
         )
 
 
-def _shapes(model: Any, num_channels: int, num_samples: int) -> Any:
+def _shapes(model: FlaxModel, num_channels: int, num_samples: int) -> Params:
     """Return the shapes of the parameters."""
     windows = Windows.blank(1, num_channels, num_samples)
     return jax.eval_shape(lambda: model.init(jax.random.key(0), windows))["params"]

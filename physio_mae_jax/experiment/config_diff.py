@@ -1,12 +1,13 @@
 """Differences between the settings of two runs."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from physio_mae_jax.types import Settings
 
 _SHOWN = 5
 
 
-def find_differences(before: Any, now: Any, name: str = "") -> list[str]:
+def find_differences(before: object, now: object, name: str = "") -> list[str]:
     """Return the dotted names, below ``name``, at which two JSON values differ.
 
     A name absent from the earlier value does not count: a later version added the setting.
@@ -19,12 +20,12 @@ def find_differences(before: Any, now: Any, name: str = "") -> list[str]:
     return found
 
 
-def get_value(settings: Mapping[str, Any], name: str) -> Any:
+def get_value(settings: Settings, name: str) -> object:
     """Return the value at a dotted name."""
-    value: Any = settings
-    for key in name.split("."):
-        value = value[key]
-    return value
+    *sections, last = name.split(".")
+    for section in sections:
+        settings = settings[section]
+    return settings[last]
 
 
 def format_names(names: Sequence[str]) -> str:

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,12 +14,13 @@ from physio_mae_jax.data.contamination import (
     check_contamination,
 )
 from physio_mae_jax.data.fingerprints import text_hash
-from physio_mae_jax.data.instances import Instances, LabelConfig, choose_fraction, find_instances
+from physio_mae_jax.data.instances import Instances, LabelConfig, choose_fraction, collect_instances
 from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data, require_split
 from physio_mae_jax.data.splits import SPLITS, divide_leaking, is_leaking
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.experiment.configs import LabeledConfig
 from physio_mae_jax.experiment.run_metadata import provenance
+from physio_mae_jax.types import JsonMapping, JsonObject
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class LabeledData:
 
     opened: DatasetBundle
     instances: Mapping[str, Instances]
-    split: Mapping[str, Any]
+    split: JsonMapping
     label_config: LabelConfig
 
     @property
@@ -91,7 +91,7 @@ class LabeledData:
             return np.zeros(targets.shape[1]), np.ones(targets.shape[1])
         return targets.mean(axis=0), np.maximum(targets.std(axis=0), 1e-6)
 
-    def model_spec(self) -> dict[str, Any]:
+    def model_spec(self) -> JsonObject:
         """Return the model_spec of a checkpoint's input and outputs."""
         mean, std = self.target_statistics()
         return {
@@ -128,7 +128,7 @@ def open_labeled(
         instances, description = _leaky_instances(opened, labels, data)
     else:
         instances = {
-            split: find_instances(
+            split: collect_instances(
                 opened.source, opened.reader, require_split(opened, split, data), labels
             )
             for split in SPLITS
@@ -150,9 +150,11 @@ def open_labeled(
 
 def _leaky_instances(
     opened: DatasetBundle, settings: LabelConfig, data: DataConfig
-) -> tuple[dict[str, Instances], dict[str, Any]]:
+) -> tuple[dict[str, Instances], JsonObject]:
     """Split instances regardless of subject, to measure the optimistic bias of a leaky split."""
-    all_instances = find_instances(opened.source, opened.reader, opened.splits["train"], settings)
+    all_instances = collect_instances(
+        opened.source, opened.reader, opened.splits["train"], settings
+    )
     divided = divide_leaking(len(all_instances), data.split_rule, data.split_seed)
     instances = {split: all_instances.subset(divided[split]) for split in SPLITS}
     ids = {split: instances[split].ids.tolist() for split in SPLITS}
@@ -217,7 +219,7 @@ def _format_counts(instances: Instances) -> str:
 
 def report_context(
     config: LabeledConfig, data: LabeledData, contamination: ContaminationReport
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the context of an evaluation report, shown beside the metrics."""
     leaking = is_leaking(str(data.split["rule"]))
     return {

@@ -1,8 +1,6 @@
 """The section ``model`` of a config: a model without its input window."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.typed_config import as_section, check_names, to_dataclass
@@ -10,6 +8,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.signals.vocabulary import VOCABULARY
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
+from physio_mae_jax.types import Settings
 
 _WINDOW_FIELDS = ("sampling_rate_hz", "num_samples", "num_channel_names")
 
@@ -22,10 +21,10 @@ class ModelSection:
         values: Fields of ``MaeConfig`` without those of the window.
     """
 
-    values: Mapping[str, Any]
+    values: Settings
 
     @classmethod
-    def from_section(cls, section: str, values: Mapping[str, Any]) -> "ModelSection":
+    def from_section(cls, section: str, values: Settings) -> "ModelSection":
         """Check the names of a section; raises a ConfigError on unknown and missing ones."""
         fields = [field.name for field in dataclasses.fields(MaeConfig)]
         check_names(section, values, [name for name in fields if name not in _WINDOW_FIELDS])

@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -27,8 +27,8 @@ from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.models.position_embedding import resize_columns
 from physio_mae_jax.models.window_batch import Windows
-from physio_mae_jax.objectives.pretraining import Params
 from physio_mae_jax.training.init_transform import InitTransform
+from physio_mae_jax.types import Params
 
 _LOG = logging.getLogger(__name__)
 
@@ -119,7 +119,6 @@ def load_torch_encoder(path: str, config_path: str, window_seconds: float) -> Pr
         raise ConfigError(f"torch_config is empty; {hint}")
     content = read_json(local_path(config_path, "torch_config"), hint)
     arguments = check_types(dict, content, config_path, hint)
-    model: Any
     model, params = import_state_dict(read_state_dict(path), arguments)
     is_contrastive = isinstance(model, ContrastiveAutoencoder)
     tree = params["autoencoder"] if is_contrastive else params

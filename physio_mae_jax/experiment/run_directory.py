@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 import jax
 
@@ -18,7 +18,8 @@ from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.data.unclear import warn_about_newly_recognized_names
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.trained_model import load_checkpoint
-from physio_mae_jax.objectives.pretraining import MaskedModel, Params
+from physio_mae_jax.objectives.pretraining import MaskedModel
+from physio_mae_jax.types import JsonObject, Params
 
 CONFIG_FILE = "config.json"
 HINT = "copy the run again, or choose another one."
@@ -50,7 +51,7 @@ class PretrainedRun(NamedTuple):
         cfg = self.model.config
         return open_data(self.data, cfg.sampling_rate_hz, cfg.num_samples, progress=True)
 
-    def describe(self, contamination: ContaminationReport) -> dict[str, Any]:
+    def describe(self, contamination: ContaminationReport) -> JsonObject:
         """Return the context of a report: the run and its data."""
         return {
             "run": self.folder,
@@ -60,7 +61,7 @@ class PretrainedRun(NamedTuple):
         }
 
 
-def open_run(folder: str, changes: Mapping[str, Any]) -> PretrainedRun:
+def open_run(folder: str, changes: Mapping[str, object]) -> PretrainedRun:
     """Build the model of a run again and load its newest checkpoint.
 
     Args:
@@ -96,7 +97,7 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PretrainedRun:
     )
 
 
-def read_run(folder: str) -> dict[str, Any]:
+def read_run(folder: str) -> JsonObject:
     """Read the settings of a run, as of its last resume.
 
     Raises:
@@ -113,7 +114,7 @@ def read_run(folder: str) -> dict[str, Any]:
     return check_setting(content, "config", dict, folder)
 
 
-def check_setting(settings: Mapping[str, Any], name: str, kind: type[_T], folder: str) -> _T:
+def check_setting(settings: Mapping[str, object], name: str, kind: type[_T], folder: str) -> _T:
     """Return a setting of a run, checked to be of a type.
 
     Args:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import jax
 
@@ -20,6 +19,7 @@ from physio_mae_jax.experiment.typed_config import ExperimentConfig
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
 from physio_mae_jax.training.checkpoint import load_model_spec, reject_other_model
+from physio_mae_jax.types import JsonObject
 
 _LOG = logging.getLogger(__name__)
 # Settings that cannot change on resume: they fix the examples and their order.
@@ -56,7 +56,7 @@ def check_attention(model: MaeConfig) -> None:
         )
 
 
-def describe_environment(config: ExperimentConfig, model_spec: Mapping[str, Any]) -> dict[str, Any]:
+def describe_environment(config: ExperimentConfig, model_spec: Mapping[str, object]) -> JsonObject:
     """Return the content of a run's config.json.
 
     Settings, model_spec, command, versions, devices.
@@ -75,7 +75,7 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), "physio_mae_jax": __version__} | packages
 
 
-def provenance() -> dict[str, Any]:
+def provenance() -> JsonObject:
     """Return command, versions and devices for an evaluation report."""
     return {
         "command": shlex.join(["python", "-m", "physio_mae_jax.main", *sys.argv[1:]]),
@@ -97,7 +97,10 @@ def count_channel_names(workdir: Path) -> int:
 
 
 def write_run_metadata(
-    config: ExperimentConfig, workdir: Path, model_spec: Mapping[str, Any], split: Mapping[str, Any]
+    config: ExperimentConfig,
+    workdir: Path,
+    model_spec: Mapping[str, object],
+    split: Mapping[str, object],
 ) -> None:
     """Write config.json and split.json, if this process is the writer.
 

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import jax
 
@@ -16,6 +16,7 @@ from physio_mae_jax.experiment.config_diff import find_differences, format_names
 from physio_mae_jax.experiment.typed_config import ExperimentConfig
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training.trials import Trial, run_trials, run_workers
+from physio_mae_jax.types import JsonObject
 
 _WORKER_FLAGS = ("--config.num_workers=1", "--config.worker=True")
 
@@ -29,7 +30,7 @@ class SweepConfig(Protocol):
         ...
 
 
-def sweep_lock_arguments(config: SweepConfig) -> dict[str, Any]:
+def sweep_lock_arguments(config: SweepConfig) -> JsonObject:
     """Return how a process shares the folder of a sweep: trials are locked one by one."""
     return {"shared": True, "partition": "" if config.worker else "report"}
 

@@ -4,13 +4,17 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.setting_ranges import check_settings
+from physio_mae_jax.types import JsonObject, Settings
 
-_Config = TypeVar("_Config")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_Config = TypeVar("_Config", bound="DataclassInstance")
 _HINTS = {
     "data": " Select your own prepared set with --config.data.sets=NAME; if it has "
     "labels, also set labels.task, data.channels and data.split_rule (README.md)."
@@ -27,10 +31,10 @@ class ExperimentConfig:
     """
 
     command: str
-    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    settings: Settings = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
 
-def read_config(kind: type[_Config], config: Mapping[str, Any]) -> _Config:
+def read_config(kind: type[_Config], config: Settings) -> _Config:
     """Check the range of every setting of a config and build its tree of dataclasses.
 
     Args:
@@ -45,12 +49,12 @@ def read_config(kind: type[_Config], config: Mapping[str, Any]) -> _Config:
     return to_dataclass(kind, "", {**settings, "settings": settings})
 
 
-def as_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+def as_settings(config: Settings) -> JsonObject:
     """Return the content of a ConfigDict, or of another mapping, as a dict."""
     return config.to_dict() if hasattr(config, "to_dict") else dict(config)
 
 
-def to_dataclass(kind: type[_Config], section: str, values: Mapping[str, Any]) -> _Config:
+def to_dataclass(kind: type[_Config], section: str, values: Settings) -> _Config:
     """Build the settings dataclass of a section, and those of the sections within it.
 
     Args:
@@ -62,7 +66,7 @@ def to_dataclass(kind: type[_Config], section: str, values: Mapping[str, Any]) -
     Raises:
         ConfigError: A setting is unknown (with the nearest name) or missing.
     """
-    fields = dataclasses.fields(cast(Any, kind))
+    fields = dataclasses.fields(kind)
     check_names(section, values, [field.name for field in fields])
     for field in fields:
         has_default = (field.default, field.default_factory) != (dataclasses.MISSING,) * 2
@@ -77,7 +81,7 @@ def to_dataclass(kind: type[_Config], section: str, values: Mapping[str, Any]) -
     )
 
 
-def check_names(section: str, values: Mapping[str, Any], known: Sequence[str]) -> None:
+def check_names(section: str, values: Settings, known: Sequence[str]) -> None:
     """Raise a ConfigError on a setting that a section does not have."""
     for name in values:
         if name not in known:
@@ -86,14 +90,14 @@ def check_names(section: str, values: Mapping[str, Any], known: Sequence[str]) -
             raise ConfigError(f"{_path(section, name)} is not a setting.{hint}")
 
 
-def as_section(section: str, value: Any) -> Mapping[str, Any]:
+def as_section(section: str, value: object) -> Settings:
     """Return a value that must be a section of settings; raise a ConfigError otherwise."""
     if not hasattr(value, "items"):
         raise ConfigError(f"{section} is {str(value)[:80]!r}; it must be a section of settings.")
-    return cast(Mapping[str, Any], value)
+    return cast(Settings, value)
 
 
-def _convert(kind: Any, section: str, value: Any) -> Any:
+def _convert(kind: object, section: str, value: object) -> object:
     """Convert a value to the type of its field."""
     if isinstance(kind, types.UnionType):
         kind = next(option for option in typing.get_args(kind) if option is not type(None))
@@ -104,9 +108,9 @@ def _convert(kind: Any, section: str, value: Any) -> Any:
     if hasattr(kind, "from_section"):
         return kind.from_section(section, as_section(section, value))
     if dataclasses.is_dataclass(kind):
-        return to_dataclass(cast(type[Any], kind), section, as_section(section, value))
+        return to_dataclass(cast(type, kind), section, as_section(section, value))
     if typing.get_origin(kind) is tuple:
-        return tuple(value)
+        return tuple(cast(Iterable[object], value))
     return value
 
 

@@ -46,13 +46,13 @@ Modules::
     feature_store/       embeddings of whole data sets as tables in files, with one index
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from physio_mae_jax.inference.encoder import Encoder as Encoder
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import ``Encoder`` when it is used: tables of embeddings are read without JAX."""
     if name != "Encoder":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,7 @@ import dataclasses
 import numbers
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, Set, ValuesView
 from decimal import Decimal
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -16,11 +16,23 @@ from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.printable import show
 from physio_mae_jax.setting_kinds import Number, check_setting_value
 
-_Kind = TypeVar("_Kind")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_Kind = TypeVar("_Kind", bound="DataclassInstance")
 _MAX_NAME_LENGTH = 200
 
 
-def plain(value: Any) -> Any:
+class _Array(Protocol):
+    """An array of any library."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __array__(self) -> np.ndarray: ...
+
+
+def plain(value: object) -> Any:
     """Return the value of a 0-d array, and text as ``str``; anything else unchanged.
 
     A masked value becomes None.
@@ -40,7 +52,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     """Return whether a value is None, NaN, NaT or NA."""
     value = plain(value)
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
@@ -48,7 +60,7 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, numbers.Real) and value != value
 
 
-def number(value: Any, what: str, meant: str) -> float:
+def number(value: object, what: str, meant: str) -> float:
     """Return a real number.
 
     Args:
@@ -73,7 +85,7 @@ def number(value: Any, what: str, meant: str) -> float:
         raise DataError(f"{what} is {show(found)}, beyond any number; give {meant}.") from error
 
 
-def setting(value: Any, name: str, kind: Number) -> float:
+def setting(value: object, name: str, kind: Number) -> float:
     """Return a number of a kind.
 
     Raises ConfigError as ``setting_kinds.check_setting_value`` does.
@@ -83,13 +95,13 @@ def setting(value: Any, name: str, kind: Number) -> float:
     return int(found) if kind.whole else float(found)
 
 
-def sequence_of(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
+def sequence_of(kind: type[_Kind], values: Mapping[str, object]) -> _Kind:
     """Construct a dataclass from the keyword arguments of a call.
 
     Raises:
         ConfigError: A keyword is not a field, or its value is rejected.
     """
-    known = [field.name for field in dataclasses.fields(cast(Any, kind))]
+    known = [field.name for field in dataclasses.fields(kind)]
     for name in values:
         if name not in known:
             raise ConfigError(
@@ -98,14 +110,14 @@ def sequence_of(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
     return kind(**values)
 
 
-def is_one_number(value: Any) -> bool:
+def is_one_number(value: object) -> bool:
     """Return whether a value is a single number or None, not a list or array of several."""
     if _is_array(value):
         return _size(value) == 1
     return not isinstance(value, Iterable) or isinstance(value, str | bytes | bytearray)
 
 
-def listed(value: Any, what: str, meant: str = "a list") -> list[Any]:
+def listed(value: object, what: str, meant: str = "a list") -> list[object]:
     """Return the entries of an ordered collection.
 
     Args:
@@ -138,7 +150,7 @@ def listed(value: Any, what: str, meant: str = "a list") -> list[Any]:
     raise DataError(f"{what} is {show(plain(value))}; give {meant}.")
 
 
-def texts(value: Any, what: str, meant: str) -> tuple[str, ...]:
+def texts(value: object, what: str, meant: str) -> tuple[str, ...]:
     """Return names from a list, or from one comma-separated text.
 
     Raises:
@@ -151,7 +163,7 @@ def texts(value: Any, what: str, meant: str) -> tuple[str, ...]:
     return tuple(_name(entry, what, meant) for entry in entries)
 
 
-def _name(entry: Any, what: str, meant: str) -> str:
+def _name(entry: object, what: str, meant: str) -> str:
     name = plain(entry)
     if not isinstance(name, str):
         raise DataError(
@@ -164,7 +176,7 @@ def _name(entry: Any, what: str, meant: str) -> str:
     return name.strip()
 
 
-def holds_names(value: Any) -> bool:
+def holds_names(value: object) -> bool:
     """Return whether a value is one list of names, not a list of several such lists."""
     found = plain(value)
     if isinstance(found, str):
@@ -176,9 +188,9 @@ def holds_names(value: Any) -> bool:
     )
 
 
-def _is_array(value: Any) -> bool:
+def _is_array(value: object) -> TypeGuard[_Array]:
     return hasattr(value, "shape") and hasattr(value, "__array__") and not isinstance(value, type)
 
 
-def _size(value: Any) -> int:
+def _size(value: _Array) -> int:
     return int(np.prod(value.shape))

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TypedDict, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,6 @@ from physio_mae_jax.inference.window_batches import WindowBatch
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.models.window_batch import Windows
-from physio_mae_jax.objectives.pretraining import Params
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.training.sharding import (
     batch_sharding,
@@ -26,14 +25,22 @@ from physio_mae_jax.training.sharding import (
     replicated,
     with_mesh,
 )
+from physio_mae_jax.types import Params
 
-Batch = Mapping[str, Any]
+Batch = Mapping[str, jax.Array]
 
 _BATCH_SIZE = Number(low=1, high=2**18, whole=True, example=32)
 _NUM_DEVICES = Number(low=1, high=2**20, whole=True, example=1)
 
 
-def mesh_for(batch_size: Any, num_devices: Any) -> Mesh:
+class MeshArguments(TypedDict, total=False):
+    """Arguments of ``mesh_for``, which the constructor of ``Encoder`` takes."""
+
+    batch_size: int
+    num_devices: int | None
+
+
+def mesh_for(batch_size: object, num_devices: object) -> Mesh:
     """Return a mesh of this process's devices that divides a batch evenly.
 
     Args:
@@ -67,7 +74,8 @@ def encode_windows(
     channels = windows.signal.shape[1]
     if channel_independent:
         windows = windows.single_channels()
-    latents: Any = TransformerEncoder(config).apply({"params": params}, windows, method="grid")
+    encoder = TransformerEncoder(config)
+    latents = cast(jax.Array, encoder.apply({"params": params}, windows, method="grid"))
     if channel_independent:
         latents = latents.reshape(-1, channels, *latents.shape[2:])
     return latents
@@ -116,7 +124,9 @@ class CompiledEncoder:
     params: Params
     mesh: Mesh
     channel_independent: bool
-    compiled: dict[Any, Any] = dataclasses.field(default_factory=dict)
+    compiled: dict[tuple[object, ...], jax.stages.Compiled] = dataclasses.field(
+        default_factory=dict
+    )
 
     @classmethod
     def of(
@@ -155,7 +165,7 @@ class CompiledEncoder:
         for encoded, values in pending:
             yield encoded, np.asarray(values)
 
-    def _jitted(self, output: Output) -> Any:
+    def _jitted(self, output: Output) -> jax.stages.Wrapped:
         function = functools.partial(
             _encode_and_pool, self.config, self.channel_independent, output
         )

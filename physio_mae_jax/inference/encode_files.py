@@ -7,7 +7,6 @@ alike.
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.encoding_report import EncodingReport
 from physio_mae_jax.inference.notes import READ, REJECTED, Note
 from physio_mae_jax.local_paths import local_path
+from physio_mae_jax.types import Embeddings
 
 # Encodes every recording of a source with known gaps, see ``Encoder.encode_source``.
 EncodeSource = Callable[[SignalSource, EncodingConfig], tuple[list[np.ndarray], EncodingReport]]
@@ -32,8 +32,8 @@ def encode_file(
     sampling_rate_hz: float | None = None,
     channels: Sequence[str] | Mapping[str, str] | None = None,
     units: str | None = None,
-    **settings: Any,
-) -> tuple[Any, EncodingReport]:
+    **settings: object,
+) -> tuple[Embeddings, EncodingReport]:
     """Encode the recordings of one file, or of a folder that is one recording.
 
     Args:
@@ -66,8 +66,8 @@ def encode_folder(
     *,
     channels: str = "",
     manifest: str | Path | None = None,
-    **settings: Any,
-) -> tuple[Any, EncodingReport]:
+    **settings: object,
+) -> tuple[Embeddings, EncodingReport]:
     """Encode all recordings of a folder.
 
     Args:
@@ -94,7 +94,7 @@ def encode_folder(
 
 def _encode(
     encode_source: EncodeSource, source: FolderSource, config: EncodingConfig
-) -> tuple[Any, EncodingReport]:
+) -> tuple[Embeddings, EncodingReport]:
     joined = ConcatSource([source], [range(len(source.recordings))])
     skip = config.on_invalid == "skip"
     scanned = ScannedRecordings(joined, range(len(joined.recordings)), skip_unreadable=skip)

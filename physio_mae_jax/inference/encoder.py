@@ -5,13 +5,13 @@ import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.inference.arguments import sequence_of
-from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, mesh_for
+from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, MeshArguments, mesh_for
 from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.encoding_report import EncodingReport, report_of
 from physio_mae_jax.inference.export import PLATFORMS, export_encoder
@@ -27,6 +27,7 @@ from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from physio_mae_jax.inference.trained_model import TrainedModel, fingerprint_of, load_checkpoint
 from physio_mae_jax.inference.window_batches import window_batches
 from physio_mae_jax.inspected_windows import AttendedWindow, ReconstructedWindow
+from physio_mae_jax.types import Embeddings, JsonObject
 
 
 class Encoded(NamedTuple):
@@ -37,7 +38,7 @@ class Encoded(NamedTuple):
         report: Preprocessing applied to the recordings.
     """
 
-    embeddings: Any
+    embeddings: Embeddings
     report: EncodingReport
 
 
@@ -76,7 +77,7 @@ class Encoder:
         )
 
     @classmethod
-    def from_checkpoint(cls, path: str | Path, **settings: Any) -> "Encoder":
+    def from_checkpoint(cls, path: str | Path, **settings: Unpack[MeshArguments]) -> "Encoder":
         """Load the encoder of a pre-training run.
 
         Args:
@@ -92,7 +93,7 @@ class Encoder:
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path, *, allow_hub: bool = False, **settings: Any
+        cls, name: str | Path, *, allow_hub: bool = False, **settings: Unpack[MeshArguments]
     ) -> "Encoder":
         """Load a model written by ``save_pretrained``; no code in the files is executed.
 
@@ -138,10 +139,10 @@ class Encoder:
     def __copy__(self) -> "Encoder":
         return self
 
-    def __deepcopy__(self, memo: Any) -> "Encoder":
+    def __deepcopy__(self, memo: object) -> "Encoder":
         return self
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         settings = {"batch_size": self.batch_size, "num_devices": self._num_devices}
         if self._origin is None:
             return _of_weights, (to_plain(self.trained), settings)
@@ -177,20 +178,20 @@ class Encoder:
         """Describe the input, preprocessing and output of the encoder as text."""
         return describe(self.trained, self.programs.config)
 
-    def encode(self, signal: Any, **settings: Any) -> Any:
+    def encode(self, signal: object, **settings: Any) -> Embeddings:
         """Return embeddings; arguments as for ``encode_with_report``."""
         return self.encode_with_report(signal, **settings).embeddings
 
     def encode_with_report(
         self,
-        signal: Any,
+        signal: object,
         *,
         sampling_rate_hz: float | Sequence[float] | None = None,
-        channels: Any = None,
+        channels: object = None,
         units: str | Sequence[str] = "",
-        gain: Any = None,
+        gain: object = None,
         names: Sequence[str] | None = None,
-        **settings: Any,
+        **settings: object,
     ) -> Encoded:
         """Encode recordings and report the preprocessing applied to them.
 
@@ -264,13 +265,13 @@ class Encoder:
 
     def reconstruct(
         self,
-        signal: Any,
+        signal: object,
         *,
         masked_seconds: Sequence[tuple[float, float]] | None = None,
         mask_ratio: float = 0.75,
         seed: int = 0,
         start_seconds: float = 0.0,
-        **description: Any,
+        **description: object,
     ) -> ReconstructedWindow:
         """Mask intervals of a window on all channels alike and reconstruct them with the model.
 
@@ -299,11 +300,11 @@ class Encoder:
 
     def attention(
         self,
-        signal: Any,
+        signal: object,
         *,
         layer: int | None = None,
         start_seconds: float = 0.0,
-        **description: Any,
+        **description: object,
     ) -> AttendedWindow:
         """Return the attention of the encoder in a window, over time, bands and channels.
 
@@ -328,18 +329,18 @@ class Encoder:
         return inspection.attend_window(self.trained, inspected, layer)
 
 
-def _of_weights(content: dict[str, Any], settings: dict[str, Any]) -> Encoder:
+def _of_weights(content: JsonObject, settings: MeshArguments) -> Encoder:
     """Construct an encoder from a pickle that holds the weights (no folder)."""
     return Encoder(of_plain(content), **settings)
 
 
-def _of_folder(origin: dict[str, Any], fingerprint: str, settings: dict[str, Any]) -> Encoder:
+def _of_folder(origin: JsonObject, fingerprint: str, settings: MeshArguments) -> Encoder:
     """Load an encoder again from the folder path in its pickle, once per process."""
     return _loaded_again(Origin(**origin), fingerprint, **settings)
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded_again(origin: Origin, fingerprint: str, **settings: Any) -> Encoder:
+def _loaded_again(origin: Origin, fingerprint: str, **settings: Unpack[MeshArguments]) -> Encoder:
     made = Encoder(origin.load_again(), **settings)
     if made.fingerprint != fingerprint:
         raise origin.other_weights()

@@ -8,7 +8,6 @@ windows; the JSON file beside it describes the preprocessing.
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +24,7 @@ from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.models.pooling import pool_tokens
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals.channels import trained_channel_id
+from physio_mae_jax.types import JsonObject
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 _NUM_CHANNELS = Number(low=1, high=4096, whole=True, example=12)
@@ -97,7 +97,7 @@ def _exported(trained: TrainedModel, channels: int, platforms: Sequence[str]) ->
     return export.export(jax.jit(embed), platforms=tuple(platforms))(*shapes)
 
 
-def _calling(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> dict[str, Any]:
+def _calling(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> JsonObject:
     """Describe the inputs and outputs of the program."""
     model_spec = trained.model_spec
     length = model_spec.input.num_samples
@@ -115,7 +115,7 @@ def _calling(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> 
     }
 
 
-def read_calling(path: str | Path) -> dict[str, Any]:
+def read_calling(path: str | Path) -> JsonObject:
     """Read the JSON file beside an exported program; DataError if it is invalid."""
     beside, hint = Path(f"{path}.json"), "export the encoder again."
     return check_version(read_json(beside, hint), str(beside))

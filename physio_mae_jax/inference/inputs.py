@@ -4,8 +4,8 @@ Nothing is guessed: a missing rate or channel names, transposed axes, or ADC cou
 raise an error that says what to add.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class GivenRecordings(NamedTuple):
 
 
 def as_recordings(
-    signal: Any,
+    signal: object,
     description: SignalMetadata,
     known: Sequence[str] = (),
     *,
@@ -104,7 +104,7 @@ class _Recording(NamedTuple):
 
 
 def _recording(
-    signal: Any, rate: Any, wanted: Any, name: str, description: SignalMetadata
+    signal: object, rate: object, wanted: object, name: str, description: SignalMetadata
 ) -> _Recording:
     """Convert one signal, with the rate and channel names of its own."""
     samples, labels = _oriented(signal, wanted, name)
@@ -129,13 +129,13 @@ def _recording(
     return _Recording(array, info, gain, absent, notes)
 
 
-def _is_empty_batch(signal: Any) -> bool:
+def _is_empty_batch(signal: object) -> bool:
     """Return whether a signal is an array [0, M, n], a batch without recordings."""
     shape: tuple[int, ...] = getattr(signal, "shape", ())
     return len(shape) == 3 and shape[0] == 0 and min(shape[1:]) > 0
 
 
-def _separated(signal: Any) -> list[Any]:
+def _separated(signal: object) -> list[object]:
     """Return the signals of a list or of a batch [B, M, n], or the single signal."""
     reject_unordered(signal)
     signal = as_frame(signal)
@@ -160,7 +160,9 @@ def _separated(signal: Any) -> list[Any]:
     ]
 
 
-def _for_each(value: Any, count: int, name: str, is_one: Any) -> list[Any]:
+def _for_each(
+    value: object, count: int, name: str, is_one: Callable[[object], bool]
+) -> list[object]:
     """Return one value per signal, ``count`` in all."""
     if value is None or is_one(value):
         return [value] * count
@@ -170,7 +172,7 @@ def _for_each(value: Any, count: int, name: str, is_one: Any) -> list[Any]:
     return values
 
 
-def _recording_names(names: Any, count: int) -> list[str]:
+def _recording_names(names: object, count: int) -> list[str]:
     if names is None:
         return [f"recording {number}" for number in range(count)]
     one = arguments.plain(names)
@@ -183,7 +185,7 @@ def _recording_names(names: Any, count: int) -> list[str]:
     return [str(arguments.plain(entry)) for entry in entries]
 
 
-def _oriented(signal: Any, wanted: Any, name: str) -> tuple[Samples, tuple[str, ...]]:
+def _oriented(signal: object, wanted: object, name: str) -> tuple[Samples, tuple[str, ...]]:
     """Return a signal as [M, n] and the names of its rows."""
     if isinstance(signal, Frame):
         return _of_frame(signal, wanted, name)
@@ -211,7 +213,7 @@ def _oriented(signal: Any, wanted: Any, name: str) -> tuple[Samples, tuple[str, 
     return samples._replace(values=array), labels
 
 
-def _samples(signal: Any, name: str) -> Samples:
+def _samples(signal: object, name: str) -> Samples:
     if isinstance(signal, Samples):
         return signal
     if is_series(signal):
@@ -225,7 +227,7 @@ def _hint(array: np.ndarray, num_channels: int) -> str:
     return "Rows are channels, [channel, sample]; name every row, in their order."
 
 
-def _of_frame(frame: Frame, wanted: Any, name: str) -> tuple[Samples, tuple[str, ...]]:
+def _of_frame(frame: Frame, wanted: object, name: str) -> tuple[Samples, tuple[str, ...]]:
     """Select columns of a data frame: the named ones, or all."""
     present = column_names(frame, name)
     labels = tuple(column.strip() for column in present)
@@ -252,7 +254,7 @@ def _position(label: str, present: Sequence[str], name: str) -> int:
     return found[0]
 
 
-def _notes(signal: Any, samples: Samples, rate_hz: float, name: str) -> list[Note]:
+def _notes(signal: object, samples: Samples, rate_hz: float, name: str) -> list[Note]:
     """Check the index of a data frame; note missing values and checks that were not possible."""
     notes = []
     if samples.num_missing:

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,7 @@ from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals import wavelet
 from physio_mae_jax.signals.wavelet_bank import WaveletBank, wavelet_bank
 from physio_mae_jax.training.evaluation import reconstruct_masked
+from physio_mae_jax.types import Params
 
 _SECONDS = Number(low=0.0, high=1e9, example=60.0)
 _SHARE = Number(low=0.0, high=1.0, example=0.75)
@@ -55,7 +56,7 @@ class InspectedWindow(NamedTuple):
 def one_window(
     trained: TrainedModel,
     window: WindowConfig,
-    signal: Any,
+    signal: object,
     description: SignalMetadata,
     start_seconds: float,
 ) -> InspectedWindow:
@@ -207,7 +208,7 @@ def attend_window(
 
 @functools.partial(jax.jit, static_argnames=("config",))
 def _attended(
-    config: MaeConfig, params: Any, batch: Mapping[str, np.ndarray]
+    config: MaeConfig, params: Params, batch: Mapping[str, jax.Array]
 ) -> tuple[jax.Array, jax.Array | None]:
     """Return the attention received and the attention between channels, per layer.
 

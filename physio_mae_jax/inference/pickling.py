@@ -2,9 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +13,7 @@ from physio_mae_jax.inference.saved_model import load_model
 from physio_mae_jax.inference.trained_model import TrainedModel, load_checkpoint
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.training.model_spec import ModelSpec
+from physio_mae_jax.types import JsonMapping, JsonObject
 
 CHECKPOINT, PRETRAINED = "checkpoint", "pretrained"
 
@@ -70,7 +69,7 @@ class Origin:
         )
 
 
-def to_plain(trained: TrainedModel) -> dict[str, Any]:
+def to_plain(trained: TrainedModel) -> JsonObject:
     """Return a model as NumPy arrays and plain text."""
     return {
         "model_spec": json.dumps(trained.model_spec.to_json()),
@@ -80,7 +79,7 @@ def to_plain(trained: TrainedModel) -> dict[str, Any]:
     }
 
 
-def of_plain(content: Mapping[str, Any]) -> TrainedModel:
+def of_plain(content: JsonMapping) -> TrainedModel:
     """Invert ``to_plain``.
 
     Raises:

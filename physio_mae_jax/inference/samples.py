@@ -1,7 +1,7 @@
 """Conversion of samples to arrays of real numbers, with NaN for masked values."""
 
 from collections.abc import Iterator, Mapping, Set
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Samples(NamedTuple):
     num_missing: int = 0
 
 
-def samples_of(signal: Any, name: str) -> Samples:
+def samples_of(signal: object, name: str) -> Samples:
     """Return the samples of an array, a list of numbers, or anything NumPy can convert.
 
     Args:
@@ -44,7 +44,7 @@ def samples_of(signal: Any, name: str) -> Samples:
     return Samples(array, array.dtype.kind in "iu")
 
 
-def _array(signal: Any, name: str) -> np.ndarray:
+def _array(signal: object, name: str) -> np.ndarray:
     if isinstance(signal, Mapping | Set | Iterator):
         raise DataError(
             f"{name} is a {type(signal).__name__}; give an array [channel, sample], a frame, or a "
@@ -92,7 +92,7 @@ def _unmasked(signal: np.ma.MaskedArray, name: str) -> Samples:
     return Samples(filled, whole, int(mask.sum()))
 
 
-def reject_unordered(signal: Any) -> None:
+def reject_unordered(signal: object) -> None:
     """Reject iterables that are not lists of recordings."""
     if isinstance(signal, Iterator | Set | Mapping):
         raise DataError(

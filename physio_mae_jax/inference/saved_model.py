@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,7 @@ from physio_mae_jax.inference.trained_model import TrainedModel, expected_params
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.printable import show
 from physio_mae_jax.training.model_spec import ModelSpec
+from physio_mae_jax.types import JsonMapping, Params
 
 WEIGHTS, DESCRIPTION, CARD = "model.safetensors", "config.json", "README.md"
 FORMAT = "physio_mae_jax"
@@ -56,8 +57,8 @@ class _Description:
 
     format: str
     weights: _Weights
-    model_spec: Mapping[str, Any]
-    trained_on: Mapping[str, Any]
+    model_spec: JsonMapping
+    trained_on: JsonMapping
     origin: str
     versions: Mapping[str, str]
 
@@ -185,7 +186,7 @@ def _weights(path: Path, about: _Weights) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _tree(arrays: Mapping[str, np.ndarray], model_spec: ModelSpec, path: Path) -> Any:
+def _tree(arrays: Mapping[str, np.ndarray], model_spec: ModelSpec, path: Path) -> Params:
     """Unflatten arrays; reject missing and surplus arrays and wrong shapes."""
     abstract = expected_params(model_spec, str(path.with_name(DESCRIPTION)))
     leaves, tree = jax.tree_util.tree_flatten_with_path(abstract)

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -28,14 +27,14 @@ class SignalMetadata:
         names: Names of the recordings, for reports.
     """
 
-    sampling_rate_hz: Any = None
-    channels: Any = None
-    units: Any = ""
-    gain: Any = None
-    names: Any = None
+    sampling_rate_hz: object = None
+    channels: object = None
+    units: object = ""
+    gain: object = None
+    names: object = None
 
 
-def rate_of(value: Any, channels: Sequence[str], name: str) -> float:
+def rate_of(value: object, channels: Sequence[str], name: str) -> float:
     """Return the sampling rate of a signal, Hz.
 
     Raises:
@@ -54,7 +53,7 @@ def rate_of(value: Any, channels: Sequence[str], name: str) -> float:
     return rate_hz
 
 
-def units_of(values: Any, count: int, name: str) -> list[str]:
+def units_of(values: object, count: int, name: str) -> list[str]:
     """Return the unit of each of ``count`` channels, '' where unknown.
 
     Raises:
@@ -80,7 +79,7 @@ def units_of(values: Any, count: int, name: str) -> list[str]:
     return units
 
 
-def gain_of(gain: Any, count: int, name: str) -> np.ndarray | None:
+def gain_of(gain: object, count: int, name: str) -> np.ndarray | None:
     """Return the ADC counts per unit [M] of each channel; None if the samples are no counts.
 
     Raises:
@@ -93,8 +92,8 @@ def gain_of(gain: Any, count: int, name: str) -> np.ndarray | None:
     entries = [gain] if one else arguments.listed(gain, what)
     if len(entries) not in (1, count):
         raise DataError(
-            f"{name} has {count} channels, but gain has shape {np.shape(gain)}; give one for all, "
-            "or one for each."
+            f"{name} has {count} channels, but gain has shape {np.asarray(gain).shape}; give one "
+            "for all, or one for each."
         )
     values = np.asarray([arguments.number(entry, what, meant) for entry in entries])
     if not (np.isfinite(values) & (values != 0)).all():

@@ -2,7 +2,7 @@
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn import get_config
@@ -14,6 +14,9 @@ from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.arguments import holds_names, listed, texts
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.saved_model import is_saved_model
+
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
 
 
 class EncoderTransformer(TransformerMixin, BaseEstimator):
@@ -31,12 +34,12 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        encoder: Any = None,
+        encoder: object = None,
         *,
         sampling_rate_hz: float | None = None,
-        channels: Any = None,
-        units: Any = "",
-        gain: Any = None,
+        channels: object = None,
+        units: object = "",
+        gain: object = None,
         output: str = "pooled",
         overlap: float = 0.5,
         derive_leads: bool = False,
@@ -54,7 +57,7 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
         self.unknown_channels = unknown_channels
         self.on_invalid = on_invalid
 
-    def fit(self, signals: Any = None, targets: Any = None) -> "EncoderTransformer":
+    def fit(self, signals: object = None, targets: object = None) -> "EncoderTransformer":
         """Load the encoder.
 
         Args:
@@ -73,7 +76,7 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
             self.n_features_in_ = len(self._fitted_channels)
         return self
 
-    def transform(self, signals: Any) -> np.ndarray:
+    def transform(self, signals: object) -> np.ndarray:
         """Embed signals: [B, M, n], or a list of B [M, n] or frames; returns [B, D or M · D].
 
         Raises:
@@ -90,7 +93,7 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
         settings = {name: getattr(self, name) for name in names}
         embeddings = self.encoder_.encode(signals, **settings)
         if not len(embeddings):
-            return embeddings
+            return np.asarray(embeddings)
         rows = [np.ravel(row) for row in embeddings]
         if len({len(row) for row in rows}) > 1:
             raise DataError(
@@ -99,7 +102,7 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
             )
         return np.stack(rows)
 
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Return the column names: 'embedding0', …, prefixed by 'II_' etc. for each channel.
 
         Args:
@@ -122,7 +125,7 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
         rows = self.encoder_.rows_of(self._fitted_channels, derive_leads=self.derive_leads)
         return np.asarray([f"{row}_{column}" for row in rows for column in columns], object)
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> "Tags":
         """Return the input tags for scikit-learn."""
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
@@ -136,7 +139,7 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
         own = getattr(self, "_sklearn_output_config", {}).get("transform")
         return (own or get_config()["transform_output"]) != "default"
 
-    def _channels_of(self, signals: Any) -> tuple[str, ...] | None:
+    def _channels_of(self, signals: object) -> tuple[str, ...] | None:
         """Return the channel names of the first recording; None if unknown."""
         if self.channels is not None:
             one = self.channels if holds_names(self.channels) else None
@@ -146,7 +149,7 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
         return tuple(column_names(first, "the signal")) if isinstance(first, Frame) else None
 
 
-def opened(encoder: Any) -> Encoder:
+def opened(encoder: object) -> Encoder:
     """Return the given encoder, or load it from a folder once."""
     if isinstance(encoder, Encoder):
         return encoder

@@ -9,7 +9,7 @@ import glob
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parse(arguments: Sequence[str] | None) -> Any:
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m physio_mae_jax.inference.throughput")
     parser.add_argument("--run", required=True, help="work folder of a pre-training run")
     parser.add_argument("--files", nargs="*", help="files or patterns; none: noise in memory")

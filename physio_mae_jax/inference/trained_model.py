@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -14,9 +14,9 @@ from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.mae import MaskedAutoencoder
-from physio_mae_jax.objectives.pretraining import Params
 from physio_mae_jax.training.integrity import step_numbers
 from physio_mae_jax.training.model_spec import ModelSpec
+from physio_mae_jax.types import Params
 
 
 class TrainedModel(NamedTuple):
@@ -71,7 +71,7 @@ def load_checkpoint(path: str | Path) -> TrainedModel:
     return TrainedModel(model_spec, params, trained_on, str(path))
 
 
-def expected_params(model_spec: ModelSpec, where: str) -> Any:
+def expected_params(model_spec: ModelSpec, where: str) -> Params:
     """Return names, shapes and types of the parameters of a model_spec.
 
     Raises:

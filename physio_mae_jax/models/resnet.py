@@ -176,7 +176,7 @@ class Bottleneck(nn.Module):
         return nn.relu(branch + values)
 
 
-class ConvolutionalBaseline(nn.Module):
+class ResNetBase(nn.Module):
     """Common base of the networks: maps a window to one vector.
 
     Running statistics of the batch normalizations live in the collection 'batch_stats';
@@ -219,7 +219,7 @@ class ConvolutionalBaseline(nn.Module):
         return signal.swapaxes(1, 2).astype(self.config.dtype)
 
 
-class ResNet1d(ConvolutionalBaseline):
+class ResNet1d(ResNetBase):
     """resnet1d_wang: a wide stem at full rate and three basic blocks; T = ceil(L / 4).
 
     Named after Z. Wang, W. Yan and T. Oates, "Time Series Classification from Scratch with Deep
@@ -242,7 +242,7 @@ class ResNet1d(ConvolutionalBaseline):
         return values
 
 
-class XResNet1d101(ConvolutionalBaseline):
+class XResNet1d101(ResNetBase):
     """xresnet1d101: a stem of three convolutions, then 33 bottlenecks; T = ceil(L / 32).
 
     fastai's xresnet101 (T. He et al. 2019, ResNet-D) in one dimension as in the benchmark: 5 taps
@@ -276,7 +276,7 @@ def _block_strides(blocks: tuple[int, ...]) -> list[tuple[str, int]]:
     ]
 
 
-_NETWORKS: dict[str, type[ConvolutionalBaseline]] = {
+_NETWORKS: dict[str, type[ResNetBase]] = {
     "resnet1d_wang": ResNet1d,
     "xresnet1d101": XResNet1d101,
 }
@@ -288,6 +288,6 @@ BASELINES = {
 }
 
 
-def make_baseline(config: ResNetConfig, name: str | None = None) -> ConvolutionalBaseline:
+def make_resnet(config: ResNetConfig, name: str | None = None) -> ResNetBase:
     """Build the network of a configuration; ``name`` is its name inside another module."""
     return _NETWORKS[config.architecture](config, name=name)

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 
 from physio_mae_jax.models.layers import Linear
-from physio_mae_jax.models.resnet import ResNetConfig, make_baseline
+from physio_mae_jax.models.resnet import ResNetConfig, make_resnet
 from physio_mae_jax.models.window_batch import Windows
 
 _HIDDEN = 128
@@ -29,12 +29,12 @@ class ConvolutionalClassifier(nn.Module):
         """Classify windows: logits [B, Y] float32.
 
         Args:
-            windows: As in ``models.resnet.ConvolutionalBaseline``.
+            windows: As in ``models.resnet.ResNetBase``.
             labels: Unused.
             train: Apply dropout (needs a 'dropout' key) and normalize by batch statistics.
         """
         del labels
-        network = make_baseline(self.config, name="network")
+        network = make_resnet(self.config, name="network")
         values = network.features(windows, train=train)
         values = self._norm_and_drop(values, 0, train)
         values = nn.relu(Linear(_HIDDEN, name="masked")(values))

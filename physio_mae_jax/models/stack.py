@@ -1,12 +1,12 @@
 """A stack of blocks over token sequences, and the layouts of tokens in sequences."""
 
 import functools
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Primitive
 
 from physio_mae_jax.models.attention import ATTENTION
 from physio_mae_jax.models.block import Block
@@ -19,7 +19,7 @@ from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.signals import patches
 
 
-def _is_saveable(primitive: Any, *_: Any, **parameters: Any) -> bool:
+def _is_saveable(primitive: Primitive, *_: object, **parameters: object) -> bool:
     """Return whether a result is marked, or from cuDNN attention, whose statistics cannot be."""
     is_visible = primitive.name == "name" and parameters["name"] == SAVED_NAME
     return is_visible or primitive.name.startswith("dot_product_attention_fwd")

@@ -1,7 +1,5 @@
 """From a signal to tokens: wavelet patches and waveform columns, embedded and fused."""
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -108,7 +106,9 @@ def channel_embedding(channel_ids: jax.Array, width: int, cfg: MaeConfig, name: 
     return table(ids)[:, :, None, None].astype(cfg.dtype)
 
 
-def _init_names(key: jax.Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> jax.Array:
+def _init_names(
+    key: jax.Array, shape: tuple[int, int], dtype: jax.typing.DTypeLike = jnp.float32
+) -> jax.Array:
     """Draw the embeddings; those of the first names do not depend on the number of names."""
     draw = nn.initializers.normal(0.02)
     first = draw(key, (NUM_FIRST_NAMES, shape[1]), dtype)

@@ -1,7 +1,7 @@
 """A batch of windows, in the form that every model takes."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ class Windows(NamedTuple):
     num_valid_columns: jax.Array | None = None
 
     @classmethod
-    def of(cls, batch: Mapping[str, Any]) -> "Windows":
+    def of(cls, batch: Mapping[str, jax.Array]) -> "Windows":
         """Take the entries of a batch that have the names of the fields."""
         return cls(**{name: batch[name] for name in cls._fields if name in batch})
 

@@ -6,7 +6,6 @@ other window (models.md#contrastive-loss).
 """
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,11 +16,11 @@ from physio_mae_jax.objectives.pretraining import (
     Batch,
     MaskedModel,
     ObjectiveConfig,
-    Params,
     forward,
     reconstruction_loss,
 )
 from physio_mae_jax.setting_ranges import check_fields
+from physio_mae_jax.types import Params
 
 NUM_MODALITIES = 2
 _EXCLUDED = -1e9  # logit of excluded pairs
@@ -93,9 +92,10 @@ def contrastive_pretraining_loss(
     """
     result = forward(model, objective, params, batch, mask)
     loss, parts = reconstruction_loss(model.config, objective, result)
-    embedding: Any = result.predicted.embedding
+    embedding = result.predicted.embedding
     if contrastive.view == "whole":
         embedding = model.apply({"params": params}, Windows.of(batch), method="embed")
+    assert embedding is not None  # the model is a ``ContrastiveAutoencoder``
     pairs = embedding.reshape(-1, NUM_MODALITIES, embedding.shape[-1])
     present = batch["channel_mask"].reshape(-1, NUM_MODALITIES).all(axis=1)
     subjects = batch["subject"][::NUM_MODALITIES]

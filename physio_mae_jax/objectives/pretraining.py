@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -23,25 +23,17 @@ from physio_mae_jax.objectives.masking import Mask, MaskConfig
 from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.signals import patches, wavelet
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
+from physio_mae_jax.types import FlaxModel, Params
 
-Params = Any  # a nested dict of arrays, as linen makes it
 Batch = dict[str, jax.Array]  # see data.pipeline for its entries
 
 
-class MaskedModel(Protocol):
+class MaskedModel(FlaxModel, Protocol):
     """Interface of ``MaskedAutoencoder`` and of models that wrap one."""
 
     @property
     def config(self) -> MaeConfig:
         """Return the config of the autoencoder."""
-        ...
-
-    def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
-        """Run a method of the model, as ``nn.Module.apply``."""
-        ...
-
-    def init(self, rngs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Initialize the variables, as ``nn.Module.init``."""
         ...
 
 
@@ -125,7 +117,7 @@ def forward(
         seen = patches.fill_masked_columns(signal, mask.masked_columns, cfg.patch_samples)
     if objective.waveform_columns == "all":
         mask = predicting_all(mask, cfg)
-    predicted: Any = model.apply(
+    predicted: Reconstruction = model.apply(
         {"params": params},
         Windows.of(batch)._replace(signal=seen),
         mask.visible_ids,

@@ -1,8 +1,8 @@
 """Plots of an evaluation: ROC and PR curves, confusion, calibration, agreement."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -242,11 +242,11 @@ def _draw_curves(axes: Axes, curves: Sequence[Curve], macro: Curve | None, what:
 
 def _draw_bins(axes: Axes, before: Reliability, after: Reliability) -> None:
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":")
-    style: dict[str, Any] = {"markersize": 4, "linewidth": 1.2}
-    axes.plot(before.predicted, before.observed, "o-", color=_BEFORE, label="uncalibrated", **style)
+    plot = functools.partial(axes.plot, markersize=4, linewidth=1.2)
+    plot(before.predicted, before.observed, "o-", color=_BEFORE, label="uncalibrated")
     spread = np.maximum([after.observed - after.low, after.high - after.observed], 0)
     axes.errorbar(after.predicted, after.observed, spread, color=_AFTER, elinewidth=0.8, fmt="none")
-    axes.plot(after.predicted, after.observed, "o-", color=_AFTER, label="calibrated", **style)
+    plot(after.predicted, after.observed, "o-", color=_AFTER, label="calibrated")
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.25, 1.02)
     axes.set_yticks(np.arange(0, 1.01, 0.25))

@@ -1,17 +1,15 @@
 """Plots of a retrieval: recall with its chance level, and delays predicted by a probe."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from physio_mae_jax.plots.names import format_name
+from physio_mae_jax.types import JsonMapping
 
 _COLORS = {"pretrained": "C3", "random": "C0"}
 
 
-def draw_retrieval(results: Mapping[str, Any]) -> Figure:
+def draw_retrieval(results: JsonMapping) -> Figure:
     """Draw recall@1 of both directions and all pools, and predicted against true delays.
 
     Args:

@@ -25,6 +25,7 @@ Modules::
                    fingerprints
     shards         writing one shard of recordings as an array_record file, atomically
     staging        staging of shards until a data set is complete, and the move to its final path
-    tables         reading metadata tables as text, with required columns
+    tables         reading metadata as text: tables with required columns, and lines such as
+                   'Age: 65'
     layouts/       one module per data set: finding and reading its recordings
 """

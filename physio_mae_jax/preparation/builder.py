@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import NoReturn, cast
 
 import tensorflow_datasets as tfds
 
@@ -64,7 +64,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         executor: Executor | None = None,
         on_invalid: str = "error",
         progress: ProgressCallback = lambda summary: None,
-        **options: Any,
+        **options: object,
     ) -> None:
         """Create a builder.
 
@@ -97,7 +97,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
             license=layout.license or None,
         )
 
-    def _as_dataset(self, *args: Any, **options: Any) -> Any:
+    def _as_dataset(self, *args: object, **options: object) -> NoReturn:
         raise NotImplementedError("use as_data_source: TensorFlow is not needed here")
 
     def prepare(self, overwrite: bool = False) -> PreparationReport:
@@ -127,12 +127,12 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
                 shutil.rmtree(staging, ignore_errors=True)
         return report
 
-    def download_and_prepare(self, **options: Any) -> None:
+    def download_and_prepare(self, **options: object) -> None:
         """Prepare the data set (tfds interface); ``options`` are ignored."""
         if not Path(self.data_dir).exists():
             self.prepare()
 
-    def _download_and_prepare(self, *args: Any, **options: Any) -> None:
+    def _download_and_prepare(self, *args: object, **options: object) -> None:
         raise NotImplementedError("prepare writes the data set")
 
     def _write_data_set(self, staging: Path, folder: Path) -> PreparationReport:
@@ -173,7 +173,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         info.set_splits(tfds.core.splits.SplitDict([split]))
         info.write_to_directory(folder)
 
-    def _filename_template(self, folder: Path) -> Any:
+    def _filename_template(self, folder: Path) -> tfds.core.ShardedFileTemplate:
         return tfds.core.ShardedFileTemplate(
             data_dir=folder,
             dataset_name=self.name,

@@ -9,7 +9,9 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
-from typing import Any
+from http.client import HTTPMessage
+from typing import IO, Any
+from urllib.request import Request
 
 # Time limit for the complete header of a response.
 RESPONSE_TIMEOUT_S = 60.0
@@ -45,12 +47,12 @@ class _TimedSecureConnection(_TimedConnection, http.client.HTTPSConnection):
 
 
 class _Http(urllib.request.HTTPHandler):
-    def http_open(self, req: Any) -> Any:
+    def http_open(self, req: Request) -> http.client.HTTPResponse:
         return self.do_open(_TimedConnection, req)
 
 
 class _Https(urllib.request.HTTPSHandler):
-    def https_open(self, req: Any) -> Any:
+    def https_open(self, req: Request) -> http.client.HTTPResponse:
         return self.do_open(_TimedSecureConnection, req, context=ssl.create_default_context())
 
 
@@ -60,25 +62,35 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def __init__(self, headers: Sequence[tuple[str, str]]) -> None:
         self._headers = headers
 
-    def http_error_302(self, req: Any, fp: Any, *args: Any) -> Any:
+    def http_error_302(
+        self, req: Request, fp: Any, code: int, msg: str, headers: HTTPMessage
+    ) -> object:
         fp.read = lambda size=None: b""  # urllib would read the body, which may be infinite
         try:
-            return super().http_error_302(req, fp, *args)
+            return super().http_error_302(req, fp, code, msg, headers)
         except urllib.error.HTTPError:
             raise  # The handler closes it.
         except Exception:
             fp.close()
             raise
 
-    http_error_301: Any = http_error_302
-    http_error_303: Any = http_error_302
-    http_error_307: Any = http_error_302
-    http_error_308: Any = http_error_302
+    http_error_301 = http_error_302
+    http_error_303 = http_error_302
+    http_error_307 = http_error_302
+    http_error_308 = http_error_302
 
-    def redirect_request(self, req: Any, *args: Any) -> urllib.request.Request | None:
-        if urllib.parse.urlsplit(args[-1]).scheme not in ("http", "https"):
-            raise ValueError(f"a redirect to {args[-1][:100]!r}")
-        request = super().redirect_request(req, *args)
+    def redirect_request(
+        self,
+        req: Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> Request | None:
+        if urllib.parse.urlsplit(newurl).scheme not in ("http", "https"):
+            raise ValueError(f"a redirect to {newurl[:100]!r}")
+        request = super().redirect_request(req, fp, code, msg, headers, newurl)
         if request is not None and _get_origin(request.full_url) == _get_origin(req.full_url):
             for key, value in self._headers:
                 request.add_unredirected_header(key, value)

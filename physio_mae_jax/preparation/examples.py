@@ -5,7 +5,6 @@ the rest of it. Examples are self-contained: each contains ids, channels, units,
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -21,7 +20,7 @@ def features(tasks: Sequence[LabelTask]) -> tfds.features.FeaturesDict:
 
     ``labels_known`` is 0 if the source has no label for a task.
     """
-    parts: dict[str, Any] = {
+    parts: dict[str, tfds.features.FeatureConnector] = {
         "record_id": tfds.features.Text(doc="Unique in the data set."),
         "subject_id": tfds.features.Text(doc="Subject id."),
         "signal": tfds.features.Tensor(
@@ -53,10 +52,10 @@ def features(tasks: Sequence[LabelTask]) -> tfds.features.FeaturesDict:
 
 def make_examples(
     ref: RecordRef, recording: Recording, tasks: Sequence[LabelTask]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Divide a recording into one or more examples of ``features``."""
     length, total = segment_samples(recording.sampling_rate_hz), recording.signal.shape[1]
-    shared: dict[str, Any] = {
+    shared: dict[str, object] = {
         "record_id": ref.record_id,
         "subject_id": ref.subject_id,
         "channels": ",".join(recording.channels),

@@ -10,7 +10,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from physio_mae_jax import __version__
 from physio_mae_jax.errors import ConfigError, DataError, UserError
@@ -41,7 +40,7 @@ class Response:
         expected_bytes: File length up to the last byte that will arrive; None if not stated.
     """
 
-    def __init__(self, raw: Any, requested_start: int) -> None:
+    def __init__(self, raw: http.client.HTTPResponse, requested_start: int) -> None:
         """Wrap the open response to a request for the bytes from ``requested_start``.
 
         Raises:

@@ -4,15 +4,16 @@ import abc
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.types import JsonMapping
 
+# Values of the attribute 'sex', by the letter that sources use.
+SEXES: Mapping[str, str] = {"F": "female", "M": "male"}
 LabelLevel = Literal["recording", "event", "interval"]
-# Value of ``DatasetLayout.download``.
-COLLECTED_COPY = "a collected copy, which is not published"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ class RecordRef:
     record_id: str
     subject_id: str
     files: tuple[str, ...]
-    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    details: JsonMapping = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -242,6 +243,26 @@ def reject_duplicates(refs: Sequence[RecordRef], where: str) -> None:
                 f"{', '.join(seen[ref.record_id].files)}); every recording needs its own id."
             )
         seen[ref.record_id] = ref
+
+
+def reject_subjects_in_two_folds(
+    folds: Sequence[tuple[str, str, object]], where: str = "", hint: str = ""
+) -> None:
+    """Raise a DataError if a subject is in two folds.
+
+    Args:
+        folds: (subject, record, fold) of each record.
+        where: Prefix of the message, such as the file with the folds and a colon.
+        hint: Suffix of the message: how to fix the folds.
+    """
+    seen: dict[str, tuple[str, object]] = {}
+    for subject, record, fold in folds:
+        other, first = seen.setdefault(subject, (record, fold))
+        if first != fold:
+            raise DataError(
+                f"{where}subject {subject} is in fold {first} (record {other}) and in fold {fold} "
+                f"(record {record}); all records of a subject must be in one fold. {hint}"
+            )
 
 
 def require_file(path: Path, what: str) -> Path:

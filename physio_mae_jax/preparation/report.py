@@ -3,13 +3,13 @@
 import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 from physio_mae_jax.data.listing import list_problems
 from physio_mae_jax.data.prepared_index import PreparedRecord
 from physio_mae_jax.preparation.shards import RejectedRecording
 from physio_mae_jax.printable import Lines, printable
 from physio_mae_jax.signals import quality
+from physio_mae_jax.types import JsonObject
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class PreparationReport:
         counts = {task: sum(task not in r.labels for r in self.records) for task in tasks}
         return {task: count for task, count in counts.items() if count}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the report without the details of each recording in ``recordings.jsonl``."""
         return {
             "kept": len(self.records),

@@ -11,6 +11,7 @@ from tensorflow_datasets.core import example_serializer
 from physio_mae_jax.atomic_files import atomic_write, write_text
 from physio_mae_jax.data.fingerprints import block_hashes
 from physio_mae_jax.data.json_reader import read_json
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.prepared_index import PreparedRecord, StoredArtifact, segment_samples
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.examples import features, make_examples
@@ -112,7 +113,9 @@ def write_shard(task: ShardTask) -> ShardSummary:
 def read_summary(task: ShardTask) -> ShardSummary | None:
     """Return the summary of a shard; None if it is not complete."""
     try:
-        values = read_json(task.summary_path, "prepare the data set again.", _MAX_SUMMARY_BYTES)
+        hint = "prepare the data set again."
+        content = read_json(task.summary_path, hint, _MAX_SUMMARY_BYTES)
+        values = check_types(dict, content, str(task.summary_path), hint)
         is_complete = values["file_bytes"] == task.path.stat().st_size
         if values["fingerprint"] != task.fingerprint or not is_complete:
             return None

@@ -1,7 +1,7 @@
-"""Reading metadata tables as text, with required columns."""
+"""Reading metadata as text: tables with required columns, and lines such as 'Age: 65'."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from physio_mae_jax.errors import DataError
@@ -45,3 +45,9 @@ def read_table(path: Path, needed: Sequence[str], delimiter: str = ",") -> list[
     except (OSError, UnicodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table: {error}.") from error
     return rows
+
+
+def parse_fields(lines: Iterable[str]) -> dict[str, str]:
+    """Return the values of lines such as 'Age: 65' by their names; other lines are ignored."""
+    pairs = (line.partition(":") for line in lines)
+    return {name.strip(): value.strip() for name, colon, value in pairs if colon}

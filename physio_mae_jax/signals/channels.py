@@ -29,7 +29,7 @@ CHANNEL_PRESETS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 _POSITIONS = {name: index for index, name in enumerate(VOCABULARY)}
-# Scalp positions that may also mean a gas, a pressure or a temperature.
+# Names of EEG electrodes that may also be a gas concentration, a pressure or a temperature.
 _AMBIGUOUS_NAMES = ("o2", "p1", "p2", "p3", "p4", "t1", "t2")
 # IEC code names of the chest leads V1 to V6.
 _IEC_CHEST_LEADS = ("c1", "c2", "c3", "c4", "c5", "c6")
@@ -105,10 +105,16 @@ def resolve_recording_names(names: Sequence[str], units: Sequence[str] = ()) -> 
 
 
 def _find_non_eeg_names(names: Sequence[str], found: Sequence[str]) -> set[str]:
-    """Return the lower-case names that are not scalp positions, judging by the other names."""
+    """Return the names, in lower case, that are not EEG electrodes given the other channels.
+
+    Args:
+        names: Names [M] as spelled in the file, without decoration.
+        found: Canonical name of each.
+    """
     lower = [name.lower() for name in names]
     numbered_names = [match for name in lower if (match := _NUMBERED.fullmatch(name))]
-    # A letter with numbers outside the 10-20 system belongs to another naming scheme.
+    # If a letter occurs with a number that the 10-20 system lacks, as in A5, none with that letter
+    # is an electrode.
     non_eeg_letters = {m[1] for m in numbered_names if not spellings.is_bare_electrode_name(m[0])}
     non_eeg_names = {match[0] for match in numbered_names if match[1] in non_eeg_letters}
     if set(found) & set(TWELVE_LEADS[:6]):

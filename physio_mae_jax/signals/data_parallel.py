@@ -1,15 +1,17 @@
 """Data parallelism for per-example functions that the compiler does not partition."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeVar
 
 import jax
 from jax.sharding import AxisType, PartitionSpec
 
+_Result = TypeVar("_Result")
+
 
 def shard_map_batch(
-    function: Callable[..., Any], *values: jax.Array, shared: Sequence[jax.Array] = ()
-) -> Any:
+    function: Callable[..., _Result], *values: jax.Array, shared: Sequence[jax.Array] = ()
+) -> _Result:
     """Apply a per-example function with the batch axis sharded over devices.
 
     The compiler does not partition FFTs and custom kernels over the batch, but gathers all examples

@@ -3,10 +3,9 @@
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
@@ -23,6 +22,7 @@ from physio_mae_jax.training.data_position import DataPosition
 from physio_mae_jax.training.integrity import find_damage, step_numbers, write_checksums
 from physio_mae_jax.training.sharding import fsdp_sharding
 from physio_mae_jax.training.state import TrainState
+from physio_mae_jax.types import JsonMapping, JsonObject, PyTree
 
 HINT = "copy the run again, or name another one."
 # Mostly training-data hashes: 8 bytes per 10 s of a channel.
@@ -92,8 +92,8 @@ class Checkpoints:
     def save(
         self,
         step: int,
-        state: Any,
-        model_spec: dict[str, Any],
+        state: PyTree,
+        model_spec: JsonObject,
         trained_on: TrainingProvenance,
         progress: DataPosition | None = None,
     ) -> None:
@@ -130,7 +130,7 @@ class Checkpoints:
         """Block until the current save is complete; raises as ``save`` does."""
         self._run_or_raise_user_error(self._manager.wait_until_finished)
 
-    def model_spec(self) -> dict[str, Any]:
+    def model_spec(self) -> JsonObject:
         """Read the specification of the model in the newest checkpoint."""
         return _read_model_spec(self._newest)
 
@@ -149,7 +149,7 @@ class Checkpoints:
     def _newest(self) -> Path:
         return self.directory / str(self.latest_step)
 
-    def _json(self, name: str) -> dict[str, Any]:
+    def _json(self, name: str) -> JsonObject:
         return _read_description(self._newest, name)
 
     def restore(self, abstract: TrainState, mesh: Mesh) -> TrainState:
@@ -177,7 +177,7 @@ class Checkpoints:
                 "one, or name another run."
             )
 
-    def parts(self, abstract: dict[str, Any]) -> dict[str, Any]:
+    def parts(self, abstract: Mapping[str, PyTree]) -> dict[str, PyTree]:
         """Load selected entries of the newest checkpoint's state onto the first device.
 
         Args:
@@ -196,7 +196,7 @@ class Checkpoints:
             ocp.args.PyTreeRestore(target, restore_args=arguments, partial_restore=True)
         )
 
-    def _restore_state(self, abstract_state: Any) -> Any:
+    def _restore_state(self, abstract_state: ocp.args.CheckpointArgs) -> PyTree:
         try:
             return self._manager.restore(
                 self.latest_step, args=ocp.args.Composite(state=abstract_state)
@@ -215,7 +215,7 @@ class Checkpoints:
             for folder in self.directory.glob(f"{self._saving}.orbax-checkpoint-tmp*"):
                 write_checksums(folder)
 
-    def _run_or_raise_user_error(self, action: Any) -> None:
+    def _run_or_raise_user_error(self, action: Callable[[], object]) -> None:
         try:
             action()
         except (OSError, ValueError) as error:
@@ -230,7 +230,7 @@ class Checkpoints:
             ) from error
 
 
-def load_model_spec(directory: Path) -> dict[str, Any] | None:
+def load_model_spec(directory: Path) -> JsonObject | None:
     """Read the model_spec of the newest complete checkpoint of a folder; None if there is none.
 
     Unlike ``Checkpoints`` it neither creates the folder nor waits for other processes.
@@ -244,19 +244,19 @@ def load_model_spec(directory: Path) -> dict[str, Any] | None:
         return None  # damage is reported when the checkpoint is loaded
 
 
-def _read_model_spec(step: Path) -> dict[str, Any]:
+def _read_model_spec(step: Path) -> JsonObject:
     if os.path.lexists(step / _FORMER_MODEL_SPEC):
         raise unreadable_version(str(step))
     return check_version(_read_description(step, "model_spec"), str(step / "model_spec"))
 
 
-def _read_description(step: Path, name: str) -> dict[str, Any]:
+def _read_description(step: Path, name: str) -> JsonObject:
     """Read a JSON part of a checkpoint, an object of objects and other values."""
     path = step / name / "metadata"
     return check_types(dict, read_json(path, HINT, _MAX_DESCRIPTION_BYTES), str(path), HINT)
 
 
-def _differs(name: str, theirs: Any, ours: Any) -> bool:
+def _differs(name: str, theirs: object, ours: object) -> bool:
     """Return whether a setting of two specifications differs; units only if both specify one."""
     if name == "units" and isinstance(theirs, dict) and isinstance(ours, dict):
         # Units may be missing in one of them.
@@ -264,9 +264,7 @@ def _differs(name: str, theirs: Any, ours: Any) -> bool:
     return bool(theirs != ours)
 
 
-def reject_other_model(
-    directory: Path, saved: dict[str, Any], model_spec: Mapping[str, Any]
-) -> None:
+def reject_other_model(directory: Path, saved: JsonObject, model_spec: JsonMapping) -> None:
     """Reject a model or input that differs from that of a checkpoint.
 
     Execution settings such as the hardware and rematerialization may change.

@@ -2,12 +2,12 @@
 
 import dataclasses
 import logging
-from typing import Any
 
 import grain
 import jax
 
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.types import JsonObject
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class DataPosition:
         """Return the position after the given number of further steps."""
         return dataclasses.replace(self, examples=self.examples + steps * self.batch_size)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the JSON-able form."""
         return dataclasses.asdict(self)
 

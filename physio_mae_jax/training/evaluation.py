@@ -1,7 +1,6 @@
 """Validation errors and the arrays of a reconstruction plot."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,6 @@ from physio_mae_jax.objectives.pretraining import (
     Batch,
     MaskedModel,
     ObjectiveConfig,
-    Params,
     forward,
     predicting_all,
     reconstruction_target,
@@ -20,6 +18,7 @@ from physio_mae_jax.objectives.pretraining import (
 from physio_mae_jax.signals.patches import join_patches
 from physio_mae_jax.training.pretrain_step import Metrics, PretrainSpec
 from physio_mae_jax.training.sharding import shard_batch
+from physio_mae_jax.types import Arrays, Params
 
 # Validation masks are the same in every evaluation and run, so that metrics are comparable.
 _EVALUATION_SEED = 20_240
@@ -28,7 +27,7 @@ EvaluationStep = Callable[[Params, Batch, jax.Array], Metrics]
 
 
 def evaluate(
-    step: EvaluationStep, params: Params, batches: Sequence[dict[str, Any]], mesh: Mesh
+    step: EvaluationStep, params: Params, batches: Sequence[Arrays], mesh: Mesh
 ) -> dict[str, float]:
     """Average the errors of ``objectives.pretraining.validation_errors`` over validation windows.
 
@@ -113,6 +112,6 @@ def reconstruct_masked(
     }
 
 
-def first_examples(batch: dict[str, Any], count: int) -> dict[str, Any]:
+def first_examples(batch: Batch, count: int) -> Batch:
     """Return the first examples of a batch."""
     return {name: values[:count] for name, values in batch.items()}

@@ -9,13 +9,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 from physio_mae_jax.training.metrics_file import drop_lines_after
+from physio_mae_jax.types import JsonObject
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class HostMetrics:
         yield
         self._spent[what] += time.perf_counter() - start_time
 
-    def report(self, step: int, batch: Mapping[str, Any]) -> None:
+    def report(self, step: int, batch: Mapping[str, np.ndarray]) -> None:
         """Gather the metrics of all processes (a collective call), write them and check for lag.
 
         Args:
@@ -79,7 +79,7 @@ class HostMetrics:
 
     def _write(self, step: int, gathered: np.ndarray, orders: np.ndarray) -> None:
         total = sum((int(high) << 32) + int(low) for high, low in orders) % 2**64
-        record: dict[str, Any] = {"step": step, "data_order": f"{total:016x}"}
+        record: JsonObject = {"step": step, "data_order": f"{total:016x}"}
         for name, values in zip((*_TIMES, *_MEMORY), gathered.T, strict=True):
             record[name] = [round(float(value), 6) for value in values]
         with self._path.open("a", encoding="utf-8") as file:
@@ -107,7 +107,7 @@ def find_straggler(step_seconds: list[float], input_seconds: list[float]) -> str
     )
 
 
-def order_hash(batch: Mapping[str, Any], first_position: int) -> int:
+def order_hash(batch: Mapping[str, np.ndarray], first_position: int) -> int:
     """Hash the windows of a batch and their positions: 64 bits, a sum over examples.
 
     Args:

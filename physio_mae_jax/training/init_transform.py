@@ -1,13 +1,13 @@
 """Initialization of a model with the parameters of a trained one."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.training.state import Params
+from physio_mae_jax.types import Params
 
 _Path = tuple[str, ...]
 _SHOWN = 4
@@ -93,7 +93,7 @@ class InitTransform(NamedTuple):
         )
 
 
-def _check_shape(path: _Path, trained: Any, initial: Any) -> None:
+def _check_shape(path: _Path, trained: np.ndarray, initial: np.ndarray) -> None:
     if tuple(trained.shape) != tuple(initial.shape):
         raise ConfigError(
             f"the array {'/'.join(path)} of the trained encoder has shape {tuple(trained.shape)}, "

@@ -5,7 +5,7 @@ import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import grain
 import jax
@@ -29,6 +29,7 @@ from physio_mae_jax.training.sharding import FSDP_AXIS, shard_batch
 from physio_mae_jax.training.state import Metrics, TrainState
 from physio_mae_jax.training.trainable import Trainable
 from physio_mae_jax.training.watchdog import Watchdog
+from physio_mae_jax.types import JsonObject
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class TrainingRun:
     training: grain.DatasetIterator
     recordings: Sequence[RecordingInfo]
     sampling_rate_hz: float
-    model_spec: dict[str, Any]
+    model_spec: JsonObject
     trained_on: TrainingProvenance
 
 

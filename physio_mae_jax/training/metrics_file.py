@@ -3,11 +3,12 @@
 import json
 import logging
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from physio_mae_jax import atomic_files
 from physio_mae_jax.errors import UserError
 from physio_mae_jax.locks import try_lock
+from physio_mae_jax.types import JsonObject
 
 _LOG = logging.getLogger(__name__)
 METRICS = "metrics.jsonl"
@@ -32,7 +33,7 @@ def open_metrics(path: Path, step: int) -> IO[str]:
     return open_metrics(path, step)
 
 
-def read_metrics(workdir: Path) -> list[dict[str, Any]]:
+def read_metrics(workdir: Path) -> list[JsonObject]:
     """Read the lines of a run's metrics.jsonl, skipping a truncated one."""
     lines = (workdir / METRICS).read_bytes().splitlines()
     return [record for line in lines if (record := _parse(line)) is not None]
@@ -69,7 +70,7 @@ def drop_lines_after(path: Path, step: int) -> bool:
     return False
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
+def _parse(line: bytes) -> JsonObject | None:
     """Return the content of a line; None if it is not a complete line of a step."""
     try:
         record = json.loads(line)

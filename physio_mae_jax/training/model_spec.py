@@ -5,7 +5,6 @@ Written by ``commands.pretrain`` into every checkpoint, read wherever a trained 
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 
@@ -16,7 +15,8 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
-from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig, Params
+from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig
+from physio_mae_jax.types import JsonObject, Params
 
 # Larger sizes are invalid or malicious: building the model would take hours.
 _MAX_SIZES = {"width": 1 << 16, "decoder_width": 1 << 16, "depth": 1000, "decoder_depth": 1000}
@@ -58,11 +58,11 @@ class ModelSpec:
         channels = 1 if self.contrastive.weight else 2
         return init_params(self.build(), self.objective.mask, key, channels)
 
-    def abstract_params(self) -> Any:
+    def abstract_params(self) -> Params:
         """Return names, shapes and types of its parameters, as ``jax.eval_shape`` returns them."""
         return jax.eval_shape(self.new_params, jax.random.key(0))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the model_spec in JSON-able form."""
         parts = {
             name: dataclasses.asdict(getattr(self, name))
@@ -71,7 +71,7 @@ class ModelSpec:
         return parts | {"input": self.input.to_json(), "split": dict(self.split)}
 
     @classmethod
-    def from_json(cls, content: Any, where: str) -> "ModelSpec":
+    def from_json(cls, content: object, where: str) -> "ModelSpec":
         """Inverse of ``to_json``.
 
         Args:
@@ -117,6 +117,6 @@ def build_autoencoder(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedM
     )
 
 
-def parse_model_config(content: Any, where: str) -> MaeConfig:
+def parse_model_config(content: object, where: str) -> MaeConfig:
     """Read the section 'model' of a model_spec; raises as ``ModelSpec.from_json``."""
     return check_types(MaeConfig, content, where, "copy the run again, or name another one.")

@@ -1,7 +1,6 @@
 """AdamW with warm-up, cosine decay and clipping."""
 
 import dataclasses
-from typing import Any
 
 import jax
 import numpy as np
@@ -9,6 +8,7 @@ import optax
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.setting_ranges import check_fields
+from physio_mae_jax.types import Params, PyTree
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Sch
     )
 
 
-def weight_decay_mask(params: Any) -> Any:
+def weight_decay_mask(params: Params) -> PyTree:
     """Select the parameters with weight decay: kernels; not biases, norms, positions or tokens."""
     return jax.tree_util.tree_map_with_path(
         lambda path, _: getattr(path[-1], "key", None) == "kernel", params
@@ -65,7 +65,7 @@ def weight_decay_mask(params: Any) -> Any:
 
 
 def make_optimizer(
-    config: OptimizerConfig, num_steps: int, multipliers: Any = None
+    config: OptimizerConfig, num_steps: int, multipliers: PyTree = None
 ) -> optax.GradientTransformation:
     """Build the optimizer for a run of ``num_steps``.
 
@@ -90,8 +90,8 @@ def make_optimizer(
 
 
 def layerwise_lr_scale(
-    params: Any, layer_decay: float, num_blocks: int, frozen_blocks: int = -1
-) -> Any:
+    params: Params, layer_decay: float, num_blocks: int, frozen_blocks: int = -1
+) -> PyTree:
     """Return the learning-rate multiplier of each parameter, which depends on its depth.
 
     The head trains at the full rate, block i of the encoder at ``layer_decay`` to the power
@@ -114,7 +114,7 @@ def layerwise_lr_scale(
     before = layer_decay ** (num_blocks + 1) if frozen_blocks < 0 else 0.0
     after = 1.0 if frozen_blocks < num_blocks else 0.0
 
-    def multiplier(path: tuple[Any, ...], leaf: Any) -> np.ndarray:
+    def multiplier(path: tuple[object, ...], leaf: jax.Array) -> np.ndarray:
         names = [str(getattr(key, "key", key)) for key in path]
         if names[0] != "encoder":
             return np.asarray(1.0, np.float32)
@@ -125,7 +125,7 @@ def layerwise_lr_scale(
     return jax.tree_util.tree_map_with_path(multiplier, params)
 
 
-def scale_updates(multipliers: Any) -> optax.GradientTransformation:
+def scale_updates(multipliers: PyTree) -> optax.GradientTransformation:
     """Multiply each update, weight decay included: 0 freezes a parameter."""
     return optax.stateless(
         lambda updates, params: jax.tree.map(lambda u, m: u * m, updates, multipliers)

@@ -2,7 +2,6 @@
 
 import signal
 from types import FrameType, TracebackType
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from physio_mae_jax.training.sharding import batch_sharding, replicated
+from physio_mae_jax.types import SignalHandler
 
 
 class PreemptionHandler:
@@ -26,7 +26,7 @@ class PreemptionHandler:
 
     def __init__(self, mesh: Mesh) -> None:
         self._signal_name = ""
-        self._previous: dict[signal.Signals, Any] = {}
+        self._previous: dict[signal.Signals, SignalHandler] = {}
         self._vote_sharding = batch_sharding(mesh)
         self._any = jax.jit(jnp.any, out_shardings=replicated(mesh))
         self._last_vote: jax.Array | None = None

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +21,6 @@ from physio_mae_jax.objectives.pretraining import (
     Batch,
     MaskedModel,
     ObjectiveConfig,
-    Params,
     pretraining_loss,
     validation_errors,
 )
@@ -34,6 +32,7 @@ from physio_mae_jax.training.sharding import (
     with_mesh,
 )
 from physio_mae_jax.training.state import Metrics, TrainState, apply_gradients
+from physio_mae_jax.types import Params, PyTree
 
 # Entries of a batch that are copied to the device; the others name its windows for reports.
 MODEL_INPUTS = (*CHANNEL_ENTRIES, "subject")
@@ -124,7 +123,7 @@ def _accumulated_gradient(
     if spec.accumulation_steps == 1:
         return differentiate(params, *examples_and_mask)
 
-    def add_micro_batch(total: Any, micro: Any) -> tuple[Any, None]:
+    def add_micro_batch(total: PyTree, micro: tuple[Batch, Mask]) -> tuple[PyTree, None]:
         result = differentiate(params, *micro)
         return jax.tree.map(jnp.add, total, result), None
 

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 from jax.sharding import Mesh
@@ -12,10 +11,11 @@ from jax.sharding import Mesh
 from physio_mae_jax import atomic_files
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.inspected_windows import ReconstructedWindow
+from physio_mae_jax.objectives.pretraining import Batch
 from physio_mae_jax.plots.curves import draw_learning_curves
 from physio_mae_jax.plots.reconstruction import draw_reconstruction
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
-from physio_mae_jax.training.evaluation import evaluate, first_examples, reconstruct
+from physio_mae_jax.training.evaluation import EvaluationStep, evaluate, first_examples, reconstruct
 from physio_mae_jax.training.evaluation_result import EvaluationResult
 from physio_mae_jax.training.loop import HostBatch
 from physio_mae_jax.training.metrics_file import read_metrics
@@ -34,6 +34,7 @@ from physio_mae_jax.training.sharding import (
 )
 from physio_mae_jax.training.state import TrainState
 from physio_mae_jax.training.trainable import Step
+from physio_mae_jax.types import Params
 
 _DOMAINS = ("waveform", "scalogram")
 
@@ -109,11 +110,11 @@ class PretrainTrainable:
         atomic_files.write_figure(path, lambda: draw_learning_curves(read_metrics(self.workdir)))
 
     @functools.cached_property
-    def _evaluation_step(self) -> Any:
+    def _evaluation_step(self) -> EvaluationStep:
         return compile_evaluation_step(self.spec, self.mesh)
 
     @functools.cached_property
-    def _reconstruct(self) -> Any:
+    def _reconstruct(self) -> Callable[[Params, Batch], dict[str, jax.Array]]:
         return jax.jit(
             lambda params, batch: reconstruct(self.spec, params, first_examples(batch, 1)),
             in_shardings=(None, batch_sharding(self.mesh)),

@@ -6,9 +6,10 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
 
 import jax
+
+from physio_mae_jax.types import SignalHandler
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class Profiler:
         self._num_steps = num_steps
         self._is_requested = False
         self._ends_at: int | None = None
-        self._previous: Any = None
+        self._previous: SignalHandler = None
 
     def __enter__(self) -> "Profiler":
         self._previous = signal.signal(signal.SIGUSR1, self._request)

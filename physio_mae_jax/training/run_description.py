@@ -1,13 +1,12 @@
 """Description of a model and of a batch, for the files and messages of a run."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import jax
 import numpy as np
 
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.objectives.pretraining import Params
+from physio_mae_jax.types import JsonObject, Params
 
 
 def parameter_table(params: Params) -> str:
@@ -36,7 +35,7 @@ def parameter_summary(params: Params) -> str:
 
 def describe_batch(
     batch: Mapping[str, np.ndarray], recordings: Sequence[RecordingInfo], sampling_rate_hz: float
-) -> list[dict[str, Any]]:
+) -> list[JsonObject]:
     """Describe each window of a host batch, so that it can be found in the data again.
 
     Args:

@@ -2,13 +2,14 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.types import Arrays, PyTree
 
 DATA_AXIS = "data"
 FSDP_AXIS = "fsdp"
@@ -53,7 +54,7 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec((DATA_AXIS, FSDP_AXIS)))
 
 
-def fsdp_sharding(tree: Any, mesh: Mesh) -> Any:
+def fsdp_sharding(tree: PyTree, mesh: Mesh) -> PyTree:
     """Return the sharding of each array of a state, or of parameters.
 
     Large arrays are split along their longest axis that the 'fsdp' axis divides; small and
@@ -69,7 +70,7 @@ def fsdp_sharding(tree: Any, mesh: Mesh) -> Any:
     """
     num_shards = mesh.shape[FSDP_AXIS]
 
-    def sharding(leaf: Any) -> NamedSharding:
+    def sharding(leaf: jax.Array) -> NamedSharding:
         axes = [axis for axis, size in enumerate(leaf.shape) if size % num_shards == 0]
         if num_shards == 1 or not axes or leaf.size < _MIN_SIZE_TO_SHARD:
             return replicated(mesh)
@@ -90,7 +91,7 @@ def fsdp_constraint(state: _State, mesh: Mesh) -> _State:
     return jax.lax.with_sharding_constraint(state, fsdp_sharding(state, mesh))
 
 
-def shard(tree: Any, shardings: Any) -> Any:
+def shard(tree: PyTree, shardings: PyTree) -> PyTree:
     """Copy arrays that are available in every process to the devices, one shard each.
 
     Args:
@@ -100,7 +101,7 @@ def shard(tree: Any, shardings: Any) -> Any:
     if isinstance(shardings, NamedSharding):
         shardings = jax.tree.map(lambda _: shardings, tree)
 
-    def spread(leaf: Any, sharding: NamedSharding) -> jax.Array:
+    def spread(leaf: np.ndarray | jax.Array, sharding: NamedSharding) -> jax.Array:
         values = np.asarray(leaf)
         return jax.make_array_from_callback(values.shape, sharding, lambda index: values[index])
 
@@ -180,7 +181,7 @@ def compile_update(
     )
 
 
-def shard_batch(batch: dict[str, Any], mesh: Mesh) -> dict[str, jax.Array]:
+def shard_batch(batch: Arrays, mesh: Mesh) -> dict[str, jax.Array]:
     """Join each process's part [local B, …] into global arrays [B, …] on the devices."""
     sharding = batch_sharding(mesh)
     return {

@@ -1,13 +1,12 @@
 """The training state and its update."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
 
-Params = Any  # nested dict of arrays, as in linen
+from physio_mae_jax.types import Params
+
 Metrics = dict[str, jax.Array]
 
 
@@ -30,9 +29,9 @@ class TrainState(struct.PyTreeNode):
     step: jax.Array
     key: jax.Array
     params: Params
-    opt_state: Any
+    opt_state: optax.OptState
     non_finite: jax.Array
-    model_state: Any = struct.field(default_factory=dict)
+    model_state: Params = struct.field(default_factory=dict)
     ema_params: Params = struct.field(default_factory=dict)
 
     @classmethod
@@ -41,7 +40,7 @@ class TrainState(struct.PyTreeNode):
         key: jax.Array,
         params: Params,
         optimizer: optax.GradientTransformation,
-        model_state: Any = None,
+        model_state: Params | None = None,
         keep_ema: bool = False,
     ) -> "TrainState":
         """Construct the initial state from a random key and parameters."""
@@ -71,7 +70,7 @@ def apply_gradients(
     gradient: Params,
     loss: jax.Array,
     *,
-    model_state: Any = None,
+    model_state: Params | None = None,
     ema_decay: float = 0.0,
 ) -> tuple[TrainState, Metrics]:
     """Apply one update, or none if the loss or the gradient is not finite.

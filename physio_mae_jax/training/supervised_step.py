@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -19,25 +18,16 @@ from physio_mae_jax.objectives.supervised import (
     supervised_losses,
 )
 from physio_mae_jax.training.sharding import batch_sharding, compile_update, replicated, with_mesh
-from physio_mae_jax.training.state import Metrics, Params, TrainState, apply_gradients
+from physio_mae_jax.training.state import Metrics, TrainState, apply_gradients
+from physio_mae_jax.types import FlaxModel, Params
 
 Batch = Mapping[str, jax.Array]
 
 # Entries of a batch that are copied to the device.
 SUPERVISED_INPUTS = (*CHANNEL_ENTRIES, "target")
 _ENCODER = "encoder"
-
-
-class SupervisedModel(Protocol):
-    """A model of labeled windows: ``heads.classifier.Classifier`` or a convolutional one."""
-
-    def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return logits [B, Y] of ``Windows``, as linen does."""
-        ...
-
-    def init(self, rngs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Initialize the variables, as linen does."""
-        ...
+# ``heads.classifier.Classifier`` or a convolutional one: logits [B, Y] of ``Windows``.
+SupervisedModel = FlaxModel
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,7 +75,7 @@ def supervised_step(
     key = state.step_key()
     trained, frozen = _split_frozen(spec, state.params)
 
-    def mean_loss(trained: Params) -> tuple[jax.Array, Any]:
+    def mean_loss(trained: Params) -> tuple[jax.Array, Params]:
         return _loss(spec, trained | frozen, state.model_state, batch, key)
 
     (loss, model_state), gradient = jax.value_and_grad(mean_loss, has_aux=True)(trained)
@@ -112,8 +102,8 @@ def _split_frozen(spec: SupervisedSpec, params: Params) -> tuple[Params, Params]
 
 
 def _loss(
-    spec: SupervisedSpec, params: Params, model_state: Any, batch: Batch, key: jax.Array
-) -> tuple[jax.Array, Any]:
+    spec: SupervisedSpec, params: Params, model_state: Params, batch: Batch, key: jax.Array
+) -> tuple[jax.Array, Params]:
     """Return the mean loss of a batch, and the new model state."""
     mix_key, dropout_key = jax.random.split(key)
     signal, target = batch["signal"], batch["target"]
@@ -138,7 +128,7 @@ def _loss(
 
 def init_variables(
     model: SupervisedModel, key: jax.Array, window_shape: tuple[int, int]
-) -> tuple[Params, Any]:
+) -> tuple[Params, Params]:
     """Initialize the parameters and model state for windows (M, L)."""
     channels, samples = window_shape
     keys = jax.random.split(key)
@@ -150,9 +140,11 @@ def init_variables(
     return variables["params"], model_state
 
 
-def predict(model: SupervisedModel, params: Params, model_state: Any, batch: Batch) -> jax.Array:
+def predict(model: SupervisedModel, params: Params, model_state: Params, batch: Batch) -> jax.Array:
     """Return the logits [B, Y] float32 of windows."""
-    logits: Any = model.apply({"params": params, **model_state}, Windows.of(batch), train=False)
+    logits: jax.Array = model.apply(
+        {"params": params, **model_state}, Windows.of(batch), train=False
+    )
     return logits
 
 
@@ -165,7 +157,7 @@ def compile_supervised_step(
 
 def compile_prediction(
     model: SupervisedModel, mesh: Mesh
-) -> Callable[[Params, Any, Batch], jax.Array]:
+) -> Callable[[Params, Params, Batch], jax.Array]:
     """Jit ``predict`` over a mesh."""
     return jax.jit(
         with_mesh(functools.partial(predict, model), mesh),

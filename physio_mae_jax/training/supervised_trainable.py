@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -26,9 +26,10 @@ from physio_mae_jax.training.init_transform import InitTransform
 from physio_mae_jax.training.metrics_file import read_metrics
 from physio_mae_jax.training.prediction import predict_instances
 from physio_mae_jax.training.sharding import fsdp_sharding, initialize_state, replicated, shard
-from physio_mae_jax.training.state import Params, TrainState
+from physio_mae_jax.training.state import TrainState
 from physio_mae_jax.training.supervised_step import (
     SUPERVISED_INPUTS,
+    Batch,
     SupervisedModel,
     SupervisedSpec,
     compile_prediction,
@@ -36,6 +37,7 @@ from physio_mae_jax.training.supervised_step import (
     init_variables,
 )
 from physio_mae_jax.training.trainable import Step
+from physio_mae_jax.types import JsonObject, Params
 
 _LOG = logging.getLogger(__name__)
 
@@ -104,7 +106,7 @@ class SupervisedTrainable:
     batch_size: int
     num_threads: int
     patience_steps: int
-    model_spec: dict[str, Any]
+    model_spec: JsonObject
     trained_on: TrainingProvenance
 
     @property
@@ -151,7 +153,7 @@ class SupervisedTrainable:
         """Format the loss of a step."""
         return f"loss {metrics['loss']:.4f}"
 
-    def predict(self, params: Params, model_state: Any, instances: Instances) -> np.ndarray:
+    def predict(self, params: Params, model_state: Params, instances: Instances) -> np.ndarray:
         """Predict instances: logits [U, Y] float64, averaged over the windows of each."""
         return predict_instances(
             lambda batch: self._predict(params, model_state, batch),
@@ -163,7 +165,7 @@ class SupervisedTrainable:
         )
 
     @functools.cached_property
-    def _predict(self) -> Any:
+    def _predict(self) -> Callable[[Params, Params, Batch], jax.Array]:
         return compile_prediction(self.spec.model, self.mesh)
 
     def evaluate(self, state: TrainState, step: int) -> EvaluationResult | None:
@@ -219,7 +221,7 @@ def load_best(
     window_shape: tuple[int, int],
     mesh: Mesh,
     num_channels: int | None = None,
-) -> tuple[Params, Any]:
+) -> tuple[Params, Params]:
     """Load the best parameters on validation, and the model state.
 
     Args:

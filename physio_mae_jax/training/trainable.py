@@ -1,7 +1,7 @@
 """Interface between the loop and a kind of training."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import jax
 from jax.sharding import Mesh
@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 from physio_mae_jax.training.evaluation_result import EvaluationResult
 from physio_mae_jax.training.state import Metrics, TrainState
 
-Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
+Step = Callable[[TrainState, dict[str, jax.Array]], tuple[TrainState, Metrics]]
 
 
 class Trainable(Protocol):

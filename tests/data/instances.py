@@ -1,6 +1,6 @@
 """Windows and labeled instances of prepared data."""
 
-from physio_mae_jax.data.instances import LabelConfig, find_instances
+from physio_mae_jax.data.instances import LabelConfig, collect_instances
 from physio_mae_jax.data.window_transform import WindowConfig
 from physio_mae_jax.data.windows import WindowReader
 
@@ -17,6 +17,6 @@ def get_reader(source, seconds=3.0, rate=50.0):
 
 def instances_of(source, task, seconds=3.0, **settings):
     indices = range(len(source.recordings))
-    return find_instances(
+    return collect_instances(
         source, get_reader(source, seconds), indices, LabelConfig(task=task, **settings)
     )

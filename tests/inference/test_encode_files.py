@@ -78,7 +78,7 @@ def test_formats_say_where_their_facts_are_from(model, tmp_path: Path) -> None:
     edfio.Edf(signals).write(tmp_path / "e.edf")
     for name, wanted in {
         "h.ecg": "ISHNE Holter: rate from its header, names from its header, "
-        "units from its header (nV a count)",
+        "units from its header (nV per count)",
         "r.txt": "BioSPPy text: rate from its key 'Sampling Rate (Hz)', "
         "names from its key 'Labels', units not stated",
         "m.mat": "MATLAB v5: rate from variable 'fs', names from variable 'channels', "

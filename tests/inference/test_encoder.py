@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from physio_mae_jax.data.channel_plan import common_units
-from physio_mae_jax.data.instances import LabelConfig, find_instances
+from physio_mae_jax.data.instances import LabelConfig, collect_instances
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.window_transform import WindowConfig
@@ -143,7 +143,7 @@ def test_a_prepared_recording_is_encoded_as_evaluations_do(tmp_path, made):
         num_samples=400,
     )
     reader = WindowReader(source, window)
-    instances = find_instances(source, reader, range(8), LabelConfig(task="wave"))
+    instances = collect_instances(source, reader, range(8), LabelConfig(task="wave"))
     mesh = make_mesh(1)
     trained = made.trained
     extract = encoder_extractor(

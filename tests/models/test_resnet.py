@@ -16,9 +16,9 @@ from physio_mae_jax.models.resnet import (
     BasicBlock,
     Bottleneck,
     ConvNorm,
-    ConvolutionalBaseline,
+    ResNetBase,
     ResNetConfig,
-    make_baseline,
+    make_resnet,
 )
 from physio_mae_jax.models.window_batch import Windows
 from tests.factories import random_batch
@@ -52,18 +52,18 @@ def patterned(config: ResNetConfig, channels: int = 3) -> Any:
 
 
 def abstract(config: ResNetConfig, channels: int) -> Any:
-    init = functools.partial(make_baseline(config).init, method="features")
+    init = functools.partial(make_resnet(config).init, method="features")
     return jax.eval_shape(init, jax.random.key(0), Windows.of(random_batch(1, channels, SAMPLES)))
 
 
 @functools.partial(jax.jit, static_argnames="config")
 def features(variables: Any, batch: dict[str, Any], config: ResNetConfig) -> Any:
-    return make_baseline(config).apply(variables, Windows.of(batch), method="features")
+    return make_resnet(config).apply(variables, Windows.of(batch), method="features")
 
 
 @functools.partial(jax.jit, static_argnames="config")
 def train_features(variables: Any, batch: dict[str, Any], config: ResNetConfig) -> Any:
-    return make_baseline(config).apply(
+    return make_resnet(config).apply(
         variables, Windows.of(batch), train=True, mutable=["batch_stats"], method="features"
     )
 
@@ -100,7 +100,7 @@ def test_parameter_counts_are_those_of_the_published_layers() -> None:
     ],
 )
 def test_the_total_stride_is_4_and_32(name: str, samples: int, steps: int) -> None:
-    model, batch = make_baseline(BASELINES[name]), random_batch(2, 12, samples)
+    model, batch = make_resnet(BASELINES[name]), random_batch(2, 12, samples)
     init = functools.partial(model.init_with_output, method="feature_map")
     out, _ = jax.eval_shape(init, jax.random.key(0), batch["signal"], batch["channel_mask"])
     assert out.shape == (2, steps, {"resnet1d_wang": 128, "xresnet1d101": 256}[name])
@@ -284,7 +284,7 @@ def test_another_number_of_channels_than_that_of_the_parameters_is_rejected() ->
 def test_every_published_network_can_be_made_by_its_name() -> None:
     for name, config in BASELINES.items():
         assert config.architecture == name
-        assert isinstance(make_baseline(config), ConvolutionalBaseline)
+        assert isinstance(make_resnet(config), ResNetBase)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ BASE = (
         "local_paths",
         "locks",
         "printable",
+        "types",
     ),
     *("setting_kinds", "setting_ranges"),
 )

@@ -37,6 +37,7 @@ def test_an_encoder_loads_no_library_that_it_does_not_need(package, tmp_path):
     "statement",
     [
         "import physio_mae_jax",
+        "import physio_mae_jax.types",
         "from physio_mae_jax.inference.feature_store.files import read_features",
         "from physio_mae_jax.data.window_transform import make_window",
     ],

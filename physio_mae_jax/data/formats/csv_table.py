@@ -11,7 +11,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,6 +36,9 @@ from physio_mae_jax.data.formats.time_column import Context, Times, to_float32
 from physio_mae_jax.data.formats.time_values import TimeValues
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.rates import check_rate
+
+if TYPE_CHECKING:
+    import pandas
 
 _EXPECTED = "a table of numbers with a line of column names"
 _ERRORS = (*TEXT_ERRORS, csv.Error, OverflowError, MemoryError)
@@ -152,7 +155,7 @@ def _scan(
     return length, contents, [clock.times(length) for clock in clocks]
 
 
-def iterate_chunks(path: Path, head: CsvHead) -> Iterator[tuple[int, Any]]:
+def iterate_chunks(path: Path, head: CsvHead) -> Iterator[tuple[int, "pandas.DataFrame"]]:
     """Parse a table in chunks: the index of the first row of each, and its data frame."""
     import pandas  # 0.5 s to import; needed only for CSV files.
 
@@ -187,7 +190,7 @@ def iterate_chunks(path: Path, head: CsvHead) -> Iterator[tuple[int, Any]]:
             raise
 
 
-def _check_width(frame: Any, head: CsvHead, path: Path, start: int) -> None:
+def _check_width(frame: "pandas.DataFrame", head: CsvHead, path: Path, start: int) -> None:
     count = len(head.names)
     more = frame.shape[1] - count
     # A delimiter at the end of every line gives one extra, empty column.
@@ -208,7 +211,7 @@ def _abbreviate(names: Sequence[str]) -> str:
     return ", ".join(names)[:200]
 
 
-def trim_empty_rows(start: int, frame: Any, length: int) -> int:
+def trim_empty_rows(start: int, frame: "pandas.DataFrame", length: int) -> int:
     """Return the number of rows up to the last one that is not an empty line."""
     if not len(frame) or not frame.iloc[-1].isna().all():
         return start + len(frame) if len(frame) else length
@@ -227,7 +230,7 @@ class NumberColumn:
         self.column, self._path, self._head = column, path, head
         self._seen_number = False
 
-    def read(self, start: int, series: Any) -> np.ndarray:
+    def read(self, start: int, series: "pandas.Series") -> np.ndarray:
         """Return the numbers of a chunk, float64 [n].
 
         Raises:
@@ -239,14 +242,14 @@ class NumberColumn:
         self._seen_number = self._seen_number or bool(np.isfinite(values).any())
         return values
 
-    def are_mostly_numbers(self, series: Any) -> bool:
+    def are_mostly_numbers(self, series: "pandas.Series") -> bool:
         """Return whether most of the cells are numbers."""
         if series.dtype == bool:
             return False
         filled = [unquote(cell) for cell in series.dropna().astype(str).head(1000)]
         return 2 * sum(_is_number(cell, self._head.decimal) for cell in filled) > len(filled)
 
-    def _message(self, start: int, index: int, series: Any) -> str:
+    def _message(self, start: int, index: int, series: "pandas.Series") -> str:
         # Text above the first number may be part of an unrecognized header and identify a subject.
         seen = self._seen_number or parse_numbers(series[:index], self._head.decimal)[0].any()
         cell = f"{str(series.iloc[index]).strip()[:40]!r}" if seen else "text"
@@ -271,7 +274,7 @@ class _InspectedColumn:
         self._numbers = numbers
         self._content: ColumnContent | str = ColumnContent()
 
-    def read(self, start: int, series: Any) -> None:
+    def read(self, start: int, series: "pandas.Series") -> None:
         """Add a chunk to the statistics.
 
         Raises:
@@ -293,7 +296,7 @@ class _InspectedColumn:
         return self._content
 
 
-def parse_numbers(series: Any, decimal: str) -> tuple[np.ndarray, int | None]:
+def parse_numbers(series: "pandas.Series", decimal: str) -> tuple[np.ndarray, int | None]:
     """Parse a chunk as float64 [n]; also return the index of its first non-numeric cell."""
     if series.dtype == bool:
         return np.full(len(series), np.nan), 0 if len(series) else None

@@ -30,20 +30,30 @@ class CheckedText:
     Args:
         file: Open text file.
         path: Path of the file, for messages.
-        max_chars: Maximum number of characters it may hold.
+        max_chars: Maximum number of characters of the file.
     """
 
     def __init__(self, file: IO[str], path: Path, max_chars: float) -> None:
         """Wrap an open text file; nothing is read yet."""
         self._file, self._path, self._left, self._line = file, path, max_chars, 0
+        self._ahead = ""
 
     def read(self, size: int = -1) -> str:
-        """Read characters."""
-        return self._check(self._file.read(size))
+        """Read characters, at most ``size`` or a line that was peeked."""
+        return self._take_ahead() or self._check(self._file.read(size))
 
     def readline(self) -> str:
         """Read a line with its end; '' at the end of the file."""
-        return self._check(self._file.readline(LONGEST_LINE + 2))
+        return self._take_ahead() or self._check(self._file.readline(LONGEST_LINE + 2))
+
+    def peek_line(self) -> str:
+        """Return the next line with its end without consuming it; '' at the end of the file."""
+        self._ahead = self.readline()
+        return self._ahead
+
+    def _take_ahead(self) -> str:
+        text, self._ahead = self._ahead, ""
+        return text
 
     def __iter__(self) -> Iterator[str]:
         """Return the remaining lines."""

@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax.data.formats.candidate import Candidate
 from physio_mae_jax.data.formats.drafting import draft_from_candidates, format_draft
@@ -33,6 +32,7 @@ from physio_mae_jax.data.formats.vendors.registry import (
 )
 from physio_mae_jax.data.formats.wfdb_record import SegmentsError
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.types import JsonObject
 
 _LOG = logging.getLogger(__name__)
 _SHOWN = 5
@@ -204,7 +204,7 @@ def _mark_as_broken(candidate: Candidate) -> Candidate:
     return dataclasses.replace(candidate, facts=None, missing=(), error=error)
 
 
-def draft_manifest(path: str | Path) -> dict[str, Any]:
+def draft_manifest(path: str | Path) -> JsonObject:
     """Draft a manifest for the files directly in a folder.
 
     Args:

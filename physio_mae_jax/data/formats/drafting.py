@@ -5,12 +5,12 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax.data.formats.candidate import Candidate
 from physio_mae_jax.data.formats.origin import origin_by_ending
 from physio_mae_jax.data.formats.readers import file_suffix
 from physio_mae_jax.data.formats.vendors.registry import vendor_format
+from physio_mae_jax.types import JsonObject
 
 _FILL_IN = "?"
 _SHOWN = 5
@@ -30,14 +30,14 @@ def describe_formats(candidates: Sequence[Candidate]) -> str:
     )
 
 
-def format_draft(draft: dict[str, Any]) -> str:
+def format_draft(draft: JsonObject) -> str:
     """Write a manifest as readable JSON."""
     text = json.dumps(draft, indent=2)
     # One line for each list of names, or twelve leads would fill the screen.
     return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
 
 
-def draft_from_candidates(candidates: Sequence[Candidate]) -> dict[str, Any]:
+def draft_from_candidates(candidates: Sequence[Candidate]) -> JsonObject:
     """Draft a manifest: one entry for files that are alike, by a glob where one fits."""
     alike: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
@@ -45,7 +45,7 @@ def draft_from_candidates(candidates: Sequence[Candidate]) -> dict[str, Any]:
         tail = _name_tail(candidate.path)
         alike[json.dumps([tail, fields])].append(candidate)
     names = [candidate.entry.file for candidate in candidates]
-    recordings: list[dict[str, Any]] = []
+    recordings: list[JsonObject] = []
     for key, group in alike.items():
         tail, fields = json.loads(key)
         members = [candidate.entry.file for candidate in group]
@@ -61,11 +61,11 @@ def draft_from_candidates(candidates: Sequence[Candidate]) -> dict[str, Any]:
     return {"recordings": recordings}
 
 
-def _draft_fields(candidate: Candidate) -> dict[str, Any]:
+def _draft_fields(candidate: Candidate) -> JsonObject:
     facts, missing = candidate.facts, candidate.missing
     if facts is None or not missing:
         return {}
-    fields: dict[str, Any] = {}
+    fields: JsonObject = {}
     if facts.shape is None:
         fields["array"] = _FILL_IN
     elif facts.member is not None:

@@ -26,7 +26,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -174,7 +173,9 @@ def open_files(paths: Sequence[str | Path], *, skip_unreadable: bool = False) ->
     return _open(folder, described, "", skip_unreadable)
 
 
-def open_file(path: str | Path, stated: Mapping[str, Any] = MappingProxyType({})) -> FolderSource:
+def open_file(
+    path: str | Path, stated: Mapping[str, object] = MappingProxyType({})
+) -> FolderSource:
     """Open one file, or a folder that is one recording, as of an Empatica E4.
 
     Args:

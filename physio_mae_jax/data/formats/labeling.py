@@ -5,11 +5,11 @@ Only ``preparation.layouts.folder`` uses them; training on a folder ignores them
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 from physio_mae_jax.data.formats.manifest_values import parse_by_stem, parse_name, parse_text
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.printable import show
+from physio_mae_jax.types import JsonMapping
 
 _SOURCES = ("label", "labels", "label_array")
 _NAMES = ("label_names", "label_names_array")
@@ -44,9 +44,7 @@ class Labeling:
 LABELING_FIELDS = tuple(field.name for field in dataclasses.fields(Labeling))
 
 
-def parse_labeling(
-    entry_fields: Mapping[str, Any], defaults: Mapping[str, Any], where: str
-) -> Labeling:
+def parse_labeling(entry_fields: JsonMapping, defaults: JsonMapping, where: str) -> Labeling:
     """Check the labeling fields of an entry.
 
     Args:
@@ -85,9 +83,10 @@ def parse_labeling(
     return Labeling(**fields)
 
 
-def _parse_names(value: Any, where: str) -> tuple[str, ...]:
-    valid = isinstance(value, list) and value and all(isinstance(name, str) for name in value)
-    names = tuple(name.strip() for name in value) if valid else ()
+def _parse_names(value: object, where: str) -> tuple[str, ...]:
+    entries = value if isinstance(value, list) else []
+    valid = all(isinstance(name, str) for name in entries)
+    names = tuple(name.strip() for name in entries) if valid else ()
     if not names or not all(names) or "?" in names or len(set(names)) < len(names):
         raise DataError(
             f'{where}: \'label_names\' must list each class once, such as ["normal", "AF"]; '
@@ -96,7 +95,7 @@ def _parse_names(value: Any, where: str) -> tuple[str, ...]:
     return names
 
 
-def _parse_attributes(value: Any, where: str) -> dict[str, str]:
+def _parse_attributes(value: object, where: str) -> dict[str, str]:
     if not isinstance(value, dict) or not value or not all(name.strip() for name in value):
         raise DataError(
             f"{where}: 'attribute_arrays' must be an object {{attribute: npz member}}, found "

@@ -67,7 +67,6 @@ Fields that only ``python -m physio_mae_jax.prepare folder`` reads, such as
 import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax.data.formats.labeling import (
     LABELING_FIELDS,
@@ -91,6 +90,7 @@ from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import did_you_mean
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.printable import show
+from physio_mae_jax.types import JsonObject
 
 MANIFEST_NAME = "manifest.json"
 _DEFAULTS = ("sampling_rate_hz", "channels", "units")
@@ -275,13 +275,13 @@ def _matches(folder: Path, entry: ManifestEntry) -> list[Path]:
     raise DataError(f"{entry.label}: {literal} does not exist or is not a file.{hint}")
 
 
-def _parse_entry(raw: object, defaults: Mapping[str, Any], label: str) -> ManifestEntry:
+def _parse_entry(raw: object, defaults: Mapping[str, object], label: str) -> ManifestEntry:
     if not isinstance(raw, dict):
         raise DataError(
             f'{label} must be an object such as {{"file": "*.npz"}}, found {show(raw)}.'
         )
     reject_unknown_keys(raw, _ENTRY_KEYS, label)
-    fields: dict[str, Any] = {**defaults, **raw}
+    fields: JsonObject = {**defaults, **raw}
     file = parse_file(fields.get("file"), label)
     label = f"{label} ({show(file)})"
     subject_fields = [key for key in _SUBJECT_FIELDS if key in raw]
@@ -311,7 +311,7 @@ def _parse_entry(raw: object, defaults: Mapping[str, Any], label: str) -> Manife
 
 
 def _parse_labeling(
-    raw: Mapping[str, Any], defaults: Mapping[str, Any], file: str, label: str
+    raw: Mapping[str, object], defaults: Mapping[str, object], file: str, label: str
 ) -> Labeling:
     npz = file.lower().endswith(".npz")
     return parse_labeling(

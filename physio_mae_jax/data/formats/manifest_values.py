@@ -4,7 +4,6 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax.data.json_types import did_you_mean
 from physio_mae_jax.errors import DataError
@@ -39,16 +38,16 @@ def parse_file(value: object, label: str) -> str:
     return value
 
 
-def parse_rate(value: Any, label: str) -> float:
+def parse_rate(value: object, label: str) -> float:
     """Check a sampling rate in Hz."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else 0
     # The bound keeps integers of hundreds of digits from overflowing float().
-    if not number or not 0 < value < 1e12:
+    if not 0 < number < 1e12:
         raise DataError(
             f"{label}: 'sampling_rate_hz' must be a number of samples per second above 0, "
             f"found {show(value)}."
         )
-    return float(value)
+    return float(number)
 
 
 def parse_channels(value: object, label: str) -> tuple[tuple[str, str], ...]:
@@ -67,11 +66,12 @@ def parse_channels(value: object, label: str) -> tuple[tuple[str, str], ...]:
     return tuple((source.strip(), used.strip()) for source, used in pairs)
 
 
-def parse_axes(value: Any, label: str) -> tuple[str, ...]:
+def parse_axes(value: object, label: str) -> tuple[str, ...]:
     """Check the axis names of an array."""
-    valid = isinstance(value, list) and all(isinstance(axis, str) for axis in value)
-    if valid and len(set(value)) == len(value) and set(value) <= set(AXES) and "sample" in value:
-        return tuple(value)
+    axes = value if isinstance(value, list) else []
+    valid = all(isinstance(axis, str) for axis in axes)
+    if valid and len(set(axes)) == len(axes) and set(axes) <= set(AXES) and "sample" in axes:
+        return tuple(axes)
     raise DataError(
         f"{label}: 'axes' must list each axis of the array once, of {', '.join(AXES)} and with "
         f'sample, such as ["sample", "channel"]; found {show(value)}.'
@@ -123,7 +123,7 @@ def check_pattern(pattern: str, label: str) -> None:
         )
 
 
-def reject_unknown_keys(fields: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+def reject_unknown_keys(fields: Mapping[str, object], known: Iterable[str], where: str) -> None:
     """Reject unknown keys and suggest the nearest known one."""
     known = tuple(known)
     for key in fields:

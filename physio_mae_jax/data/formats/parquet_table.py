@@ -9,7 +9,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +23,10 @@ from physio_mae_jax.data.formats.time_column import Context, Times, to_float32
 from physio_mae_jax.data.formats.time_text import unwrap_midnight
 from physio_mae_jax.data.formats.time_values import TimeValues
 from physio_mae_jax.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow
+    import pyarrow.parquet
 
 _EXPECTED = "a parquet table with a column of numbers for each channel"
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
@@ -82,7 +86,7 @@ def load_parquet(path: Path, columns: Sequence[int]) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[Any]:
+def _open(path: Path) -> Iterator["pyarrow.parquet.ParquetFile"]:
     """Open a file, and convert pyarrow errors inside the block."""
     import pyarrow  # 0.2 s to import; needed only for parquet files.
     import pyarrow.parquet
@@ -96,7 +100,7 @@ def _open(path: Path) -> Iterator[Any]:
         yield file
 
 
-def _read_column(file: Any, name: str) -> Any:
+def _read_column(file: "pyarrow.parquet.ParquetFile", name: str) -> "pyarrow.ChunkedArray":
     """Return one column, checking that it has the length stated by the file."""
     # Reading 'a' also returns 'a.b', so the column is selected by its name.
     values = file.read(columns=[name], use_threads=False).column(name)
@@ -105,14 +109,14 @@ def _read_column(file: Any, name: str) -> Any:
     return values
 
 
-def _to_float64(values: Any) -> np.ndarray:
+def _to_float64(values: "pyarrow.ChunkedArray") -> np.ndarray:
     import pyarrow
 
     # safe=False rounds integers with more digits than a float.
     return np.asarray(values.cast(pyarrow.float64(), safe=False).to_numpy(), np.float64)
 
 
-def _num_rows(file: Any, path: Path) -> int:
+def _num_rows(file: "pyarrow.parquet.ParquetFile", path: Path) -> int:
     """Return the number of rows, if it is plausible for the file size."""
     rows = int(file.metadata.num_rows)
     if rows * 8 > _FREE_BYTES + _MAX_EXPANSION * path.stat().st_size:
@@ -123,7 +127,9 @@ def _num_rows(file: Any, path: Path) -> int:
     return rows
 
 
-def _inspect_column(file: Any, field: Any) -> ColumnContent | str:
+def _inspect_column(
+    file: "pyarrow.parquet.ParquetFile", field: "pyarrow.Field"
+) -> ColumnContent | str:
     """Inspect a column that may not be a signal; return its type as text if it is not numeric."""
     if not _is_numeric(field.type):
         return f"holds {field.type}"
@@ -132,7 +138,9 @@ def _inspect_column(file: Any, field: Any) -> ColumnContent | str:
     return content
 
 
-def _read_times(file: Any, column: Column, name: str, where: str) -> Times:
+def _read_times(
+    file: "pyarrow.parquet.ParquetFile", column: Column, name: str, where: str
+) -> Times:
     values = _read_column(file, name)
     if not _is_clock(values.type):
         time_values = TimeValues(column, where, _format_row)
@@ -142,7 +150,7 @@ def _read_times(file: Any, column: Column, name: str, where: str) -> Times:
     return Times(name=column.name, values=_to_seconds(values), unit="s", time_name=time_name)
 
 
-def _to_cells(values: Any) -> np.ndarray:
+def _to_cells(values: "pyarrow.ChunkedArray") -> np.ndarray:
     """Convert a column.
 
     Integers without nulls unchanged, other numbers to float64, text to objects.
@@ -156,7 +164,7 @@ def _to_cells(values: Any) -> np.ndarray:
     return np.array(values.to_pylist(), object)
 
 
-def _to_seconds(values: Any) -> np.ndarray:
+def _to_seconds(values: "pyarrow.ChunkedArray") -> np.ndarray:
     """Convert timestamps, durations or clock times to seconds since the first one."""
     import pyarrow
 
@@ -172,7 +180,7 @@ def _to_seconds(values: Any) -> np.ndarray:
     return np.where(missing, np.nan, (ticks - ticks[0]) / ticks_per_second)
 
 
-def _is_clock(kind: Any) -> bool:
+def _is_clock(kind: "pyarrow.DataType") -> bool:
     import pyarrow
 
     types = pyarrow.types
@@ -187,7 +195,7 @@ def _reject_duplicates(names: Sequence[str], path: Path) -> None:
             )
 
 
-def _reject_text(field: Any, path: Path) -> None:
+def _reject_text(field: "pyarrow.Field", path: Path) -> None:
     if not _is_numeric(field.type):
         raise DataError(
             f"{path}: column {field.name!r} holds {field.type} where numbers are expected; list "
@@ -195,7 +203,7 @@ def _reject_text(field: Any, path: Path) -> None:
         )
 
 
-def _is_numeric(kind: Any) -> bool:
+def _is_numeric(kind: "pyarrow.DataType") -> bool:
     import pyarrow
 
     types = pyarrow.types

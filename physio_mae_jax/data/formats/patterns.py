@@ -13,7 +13,6 @@ import sys
 import warnings
 from collections.abc import Sequence
 from re import _parser as sre  # type: ignore[attr-defined]
-from typing import Any
 
 from physio_mae_jax.errors import DataError
 
@@ -92,7 +91,7 @@ def _polynomial_degree(pattern: str) -> int:
             return _EXPONENTIAL
 
 
-def _count_degree(parsed: Any) -> int:
+def _count_degree(parsed: sre.SubPattern) -> int:
     degree = 0
     for operation, argument in parsed:
         name = str(operation)
@@ -112,7 +111,7 @@ def _count_degree(parsed: Any) -> int:
     return degree
 
 
-def _has_choice(parsed: Any) -> bool:
+def _has_choice(parsed: sre.SubPattern) -> bool:
     for operation, argument in parsed:
         if str(operation) == "BRANCH":
             return True

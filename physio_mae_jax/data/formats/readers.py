@@ -9,7 +9,7 @@ import math
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -98,7 +98,9 @@ def _probe_npz(path: Path, entry: ManifestEntry) -> FileFacts:
         # One value per channel or record; the axes may not be known yet.
         max_values = max(_FEW_VALUES, *shape)
 
-        def member_texts(stated: str | None, spellings: Sequence[str], key: str) -> Any:
+        def member_texts(
+            stated: str | None, spellings: Sequence[str], key: str
+        ) -> tuple[str, ...] | None:
             name = _choose_member(stated, spellings, names, key, entry, path)
             return None if name is None else _read_texts(archive, name, max_values)
 

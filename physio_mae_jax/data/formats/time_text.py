@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,7 @@ def classify_time_text(cell: str) -> str:
     return CLOCK if _CLOCK.fullmatch(cell) else ""
 
 
-def parse_times_ns(cells: Sequence[Any], kind: str) -> np.ndarray:
+def parse_times_ns(cells: Sequence[object], kind: str) -> np.ndarray:
     """Parse times to int64 [n], nanoseconds since 1970 or midnight.
 
     Args:

@@ -9,7 +9,8 @@ import functools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -271,7 +272,7 @@ def _notes(header: WfdbHeader) -> tuple[str, ...]:
 
 
 @functools.cache
-def _wfdb() -> Any:
+def _wfdb() -> ModuleType:
     with warnings.catch_warnings():
         # wfdb 4.3 uses a keyword that pandas 3.1 deprecates.
         warnings.filterwarnings("ignore", message="The inplace keyword")

@@ -177,7 +177,7 @@ def _shards(run: FeatureRun) -> list[_Shard]:
     return shards
 
 
-def _identity(run: FeatureRun, index: int) -> list[Any]:
+def _identity(run: FeatureRun, index: int) -> list[object]:
     """Return the inputs that determine a recording's row, except the samples of prepared data."""
     info = run.source.recordings[index]
     labels = [(task.known[index].item(), task.values[index].tolist()) for task in run.labels]

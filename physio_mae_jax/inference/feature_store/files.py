@@ -6,7 +6,7 @@ import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from physio_mae_jax.inference.feature_store.index import (
 from physio_mae_jax.inference.feature_store.table import TEXTS, FeatureTable
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.printable import show
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
 # tfds names of the data set and split in array_record file names.
 DATA_SET, SPLIT_NAME = "features", "recordings"
@@ -160,10 +163,10 @@ def describe_for_tfds(folder: Path, table: FeatureTable, shard_lengths: Sequence
     )
 
 
-def _tfds_features(table: FeatureTable) -> Any:
+def _tfds_features(table: FeatureTable) -> "tfds.features.FeaturesDict":
     import tensorflow_datasets as tfds
 
-    def feature(values: np.ndarray) -> Any:
+    def feature(values: np.ndarray) -> object:
         if values.ndim == 1:
             return tfds.features.Text()
         return tfds.features.Tensor(shape=values.shape[1:], dtype=values.dtype.type)
@@ -173,7 +176,7 @@ def _tfds_features(table: FeatureTable) -> Any:
     )
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     return str(value) if isinstance(value, np.str_) else value
 
 

@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from physio_mae_jax.data.regular_file import check_file_name, open_regular
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.feature_store.table import LABEL, TEXTS, FeatureTable
+from physio_mae_jax.types import JsonMapping
 
 INDEX_FILE = "index.json"
 HINT = "copy the folder again, or rerun the feature extraction, which resumes where it stopped."
@@ -46,7 +47,7 @@ class About:
     """Metadata shared by all rows: classes of each task, and the encoder's model_spec."""
 
     classes: Mapping[str, Sequence[str]]
-    model_spec: Mapping[str, Any]
+    model_spec: JsonMapping
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ class FeatureMetadata:
     about: About
     embedding_size: Annotated[int, Between(1, 1_000_000)]
     encoder: Mapping[str, str]
-    settings: Mapping[str, Any]
+    settings: JsonMapping
     data: Mapping[str, str]
     num_rows: _Count
     shards: tuple[FeatureShard, ...]
@@ -106,4 +107,4 @@ def read_feature_metadata(folder: Path) -> FeatureMetadata:
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file; raises a DataError if it cannot be read."""
     with open_regular(path, HINT) as file:
-        return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,11 +2,11 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.types import JsonMapping, JsonObject
 
 TEXTS = ("record_id", "subject_id", "data_set", "split")
 LABEL = "label_"
@@ -31,7 +31,7 @@ class FeatureTable:
     split: np.ndarray
     labels: Mapping[str, np.ndarray]
     classes: Mapping[str, Sequence[str]]
-    model_spec: Mapping[str, Any]
+    model_spec: JsonMapping
 
     def __len__(self) -> int:
         return len(self.embedding)
@@ -43,18 +43,16 @@ class FeatureTable:
         return {"embedding": self.embedding, **texts, **labels}
 
     @classmethod
-    def from_columns(
-        cls, columns: Mapping[str, np.ndarray], about: Mapping[str, Any]
-    ) -> "FeatureTable":
+    def from_columns(cls, columns: Mapping[str, np.ndarray], about: JsonMapping) -> "FeatureTable":
         """Inverse of ``columns``, with 'classes' and 'model_spec' in ``about``."""
         labels = {
             name.removeprefix(LABEL): np.asarray(values, np.int8)
             for name, values in columns.items()
             if name.startswith(LABEL)
         }
-        texts: dict[str, Any] = {name: np.asarray(columns[name], str) for name in TEXTS}
+        texts = {name: np.asarray(columns[name], str) for name in TEXTS}
         embedding = np.asarray(columns["embedding"], np.float32)
-        return cls(embedding=embedding, labels=labels, **texts, **about)
+        return cls(embedding=embedding, labels=labels, **{**about, **texts})
 
     @classmethod
     def concatenate(cls, tables: Sequence["FeatureTable"]) -> "FeatureTable":
@@ -75,6 +73,6 @@ class FeatureTable:
         }
         return cls.from_columns(columns, tables[0].about())
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> JsonObject:
         """Return the metadata shared by all rows."""
         return {"classes": dict(self.classes), "model_spec": dict(self.model_spec)}

@@ -3,12 +3,13 @@
 import math
 import numbers
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.printable import show
+from physio_mae_jax.types import JsonMapping, JsonObject
 
 # Whole numbers -> the largest plausible value.
 _SIZES = {
@@ -38,7 +39,7 @@ _MAX_TOKENS = 1 << 20
 _MAX_POSITIONS = 1 << 28
 
 
-def checked_arguments(config: Mapping[str, Any], needed: tuple[str, ...]) -> dict[str, Any]:
+def checked_arguments(config: Mapping[str, object], needed: tuple[str, ...]) -> JsonObject:
     """Return the arguments that shape a model.
 
     Args:
@@ -54,7 +55,7 @@ def checked_arguments(config: Mapping[str, Any], needed: tuple[str, ...]) -> dic
             f"the config of the state dict lacks {', '.join(missing)}; give the arguments that "
             "the original model was made with."
         )
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for name, most in _SIZES.items():
         if name in config:
             found[name] = _size(name, config[name], most)
@@ -73,7 +74,7 @@ def checked_arguments(config: Mapping[str, Any], needed: tuple[str, ...]) -> dic
     return found
 
 
-def _check_together(sizes: Mapping[str, Any]) -> None:
+def _check_together(sizes: JsonMapping) -> None:
     scalogram = sizes["signal_len"] * sizes["cwt_scales"]
     tokens = scalogram // (sizes["patch_size_time"] * sizes["patch_size_freq"])
     width = max(sizes["embed_dim"], sizes.get("decoder_embed_dim", 0))
@@ -87,23 +88,23 @@ def _check_together(sizes: Mapping[str, Any]) -> None:
         )
 
 
-def _size(name: str, value: Any, most: int) -> int:
+def _size(name: str, value: object, most: int) -> int:
     if not _is_number(value) or not 1 <= value <= most or value != int(value):
         raise _wrong(name, value, f"a whole number from 1 to {most:,}")
     return int(value)
 
 
-def _number(name: str, value: Any, low: float, high: float) -> float:
+def _number(name: str, value: object, low: float, high: float) -> float:
     if not _is_number(value) or not low <= value <= high:
         raise _wrong(name, value, f"a number from {low:g} to {high:g}")
     return float(value)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def _wrong(name: str, value: Any, wanted: str) -> ConfigError:
+def _wrong(name: str, value: object, wanted: str) -> ConfigError:
     return ConfigError(
         f"the config of the state dict: {name} must be {wanted}; got {show(value)}. Give the "
         "arguments that the original model was built with."

@@ -105,7 +105,7 @@ def _check_size(num_bytes: int, file: BinaryIO) -> None:
         raise DataError(f"its arrays have {num_bytes:,} bytes, but the file has {size:,} only")
 
 
-def _find_state_dict(path: Path, content: Any) -> dict[str, np.ndarray]:
+def _find_state_dict(path: Path, content: object) -> dict[str, np.ndarray]:
     if not isinstance(content, Mapping):
         raise DataError(f"{path} holds a {type(content).__name__}, not a state dict.")
     for candidate in (content, *(content.get(name) for name in _ENTRIES)):
@@ -147,10 +147,10 @@ class _Tensor(PickledObject):
         return self.array
 
 
-class _Ordered(dict[Any, Any], PickledObject):
+class _Ordered(dict[object, object], PickledObject):
     """Stand-in for ``collections.OrderedDict``."""
 
-    def build(self, state: Any) -> None:
+    def build(self, state: object) -> None:
         """Accept the attributes that PyTorch sets on a state dict, none of which is needed."""
 
 
@@ -168,7 +168,7 @@ class _TorchArchive:
             raise DataError("it is a zip but not one that torch.save wrote")
         self._folder = pickles[0].removesuffix("data.pkl")
 
-    def load(self) -> Any:
+    def load(self) -> object:
         """Read the pickle with known names only."""
         order = f"{self._folder}byteorder"
         if order in self._members and self._read(order) != b"little":
@@ -178,7 +178,7 @@ class _TorchArchive:
             io.BytesIO(content), len(content), self._allowed_names(), self._storage
         ).read()
 
-    def _allowed_names(self) -> Mapping[tuple[str, str], Callable[..., Any] | PickledObject]:
+    def _allowed_names(self) -> Mapping[tuple[str, str], Callable[..., object] | PickledObject]:
         types = {("torch", name): _StorageType(dtype) for name, dtype in _DTYPES.items()}
         return {
             ("collections", "OrderedDict"): _ordered,
@@ -188,7 +188,7 @@ class _TorchArchive:
             **types,
         }
 
-    def _storage(self, reference: Any) -> _Storage:
+    def _storage(self, reference: object) -> _Storage:
         """Return the flat numbers that the pickle refers to."""
         if not isinstance(reference, tuple) or len(reference) != 5:
             raise PickleError("a reference to an array is not one that torch.save writes")
@@ -211,7 +211,9 @@ class _TorchArchive:
             self._storages[key, storage_type.dtype] = known
         return known
 
-    def _tensor(self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
+    def _tensor(
+        self, storage: object, offset: object, shape: object, strides: object, *_: object
+    ) -> _Tensor:
         """Stand for ``torch._utils._rebuild_tensor_v2``."""
         # Anything else, such as an already rebuilt tensor, counts its elements differently.
         if type(storage) is not _Storage:
@@ -249,25 +251,25 @@ def _rebuild_tensor(numbers: np.ndarray, offset: Any, shape: Any, strides: Any) 
     return np.lib.stride_tricks.as_strided(numbers[offset:], shape, steps, writeable=False)
 
 
-def _are_tuples(*values: Any) -> bool:
+def _are_tuples(*values: object) -> bool:
     return all(isinstance(value, tuple) for value in values)
 
 
-def _parameter(tensor: Any, *_: Any) -> _Tensor:
+def _parameter(tensor: object, *_: object) -> _Tensor:
     """Stand for ``torch._utils._rebuild_parameter``."""
     if type(tensor) is not _Tensor:
         raise PickleError(f"a parameter is made of {type(tensor).__name__}, not of a tensor")
     return tensor
 
 
-def _size(*values: Any) -> tuple[Any, ...]:
+def _size(*values: object) -> tuple[object, ...]:
     """Stand for ``torch.Size``."""
     if len(values) != 1 or not isinstance(values[0], tuple | list):
         raise PickleError("a torch.Size is made of no list of numbers")
     return tuple(values[0])
 
 
-def _ordered(*values: Any) -> _Ordered:
+def _ordered(*values: object) -> _Ordered:
     """Stand for ``collections.OrderedDict``, empty or of a list of pairs."""
     pairs = values[0] if len(values) == 1 else []
     if len(values) > 1 or not isinstance(pairs, list):

@@ -6,7 +6,6 @@ fine-tuning head.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -16,7 +15,7 @@ import numpy as np
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.interop.torch import parameter_mapping
 from physio_mae_jax.interop.torch.arguments import checked_arguments
-from physio_mae_jax.interop.torch.weights import Params, Weights
+from physio_mae_jax.interop.torch.weights import Weights
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.heads.base import HeadConfig
@@ -24,6 +23,7 @@ from physio_mae_jax.models.heads.classifier import Classifier
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.printable import show
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
+from physio_mae_jax.types import JsonMapping, JsonObject, Params
 
 # Prefixes of wrappers: data parallelism, graph compilation, the contrastive model, the fine-tuned
 # classifier.
@@ -49,7 +49,7 @@ _TEMPERATURE = 0.07
 
 
 def import_state_dict(
-    state_dict: Mapping[str, np.ndarray], config: Mapping[str, Any]
+    state_dict: Mapping[str, np.ndarray], config: Mapping[str, object]
 ) -> tuple[nn.Module, Params]:
     """Convert a state dict of the original v1, v2 or v3 to a model and its parameters.
 
@@ -122,10 +122,8 @@ def _check_overflow(params: Params) -> None:
             )
 
 
-def _model_config(
-    config: Mapping[str, Any], names: set[str], sizes: Mapping[str, str]
-) -> MaeConfig:
-    values: dict[str, Any] = _NO_DECODER | {ours: config[their] for their, ours in sizes.items()}
+def _model_config(config: JsonMapping, names: set[str], sizes: Mapping[str, str]) -> MaeConfig:
+    values: JsonObject = _NO_DECODER | {ours: config[their] for their, ours in sizes.items()}
     joint = "cls_token" in names
     if joint:
         stem = any(name.startswith("patch_embed.proj.0.") for name in names)
@@ -162,7 +160,7 @@ def _class_position(version: str | None) -> str:
     return choices[version]
 
 
-def _head_config(weights: Weights, config: Mapping[str, Any]) -> HeadConfig:
+def _head_config(weights: Weights, config: JsonMapping) -> HeadConfig:
     """Derive the kind and sizes of a head from its weights."""
     names = weights.names()
     kind, output = "linear", "head.1.weight"
@@ -201,7 +199,7 @@ def _without_prefixes(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndar
     return stripped
 
 
-def _numbers(name: str, value: Any) -> np.ndarray:
+def _numbers(name: str, value: object) -> np.ndarray:
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:

@@ -7,10 +7,11 @@ import jax
 import numpy as np
 
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.interop.torch.weights import Params, Weights
+from physio_mae_jax.interop.torch.weights import Weights
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.models.position_embedding import resize_columns
+from physio_mae_jax.types import Params
 
 _LOG = logging.getLogger(__name__)
 

@@ -2,15 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from physio_mae_jax.data.regular_file import shorten_path
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.models.layers import low_rank
-
-Params = dict[str, Any]  # a nested dict of arrays, as linen makes it
+from physio_mae_jax.types import Params
 
 _MLP_RATIO = 4
 _SHOWN = 8

@@ -2,13 +2,15 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Concatenate, TypeVar
 
 import jax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 Ref = Any  # memory of the device: Pallas has no public type for it
+
+_Sizes = TypeVar("_Sizes")
 
 
 def like(values: jax.Array) -> jax.ShapeDtypeStruct:
@@ -17,8 +19,8 @@ def like(values: jax.Array) -> jax.ShapeDtypeStruct:
 
 
 def launch(
-    kernel: Callable[..., None],
-    sizes: Any,
+    kernel: Callable[Concatenate[_Sizes, ...], None],
+    sizes: _Sizes,
     grid: tuple[int, ...],
     outputs: Sequence[jax.ShapeDtypeStruct],
     *,

@@ -135,12 +135,13 @@ def _add(
     scale: jax.Array,
     bias: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    def forward(tokens: jax.Array, *rest: jax.Array) -> tuple[jax.Array, ...]:
+    def forward(tokens: jax.Array, *rest: jax.Array) -> tuple[jax.Array, jax.Array]:
         sizes = _Sizes.of(tokens, epsilon)
         outputs = [like(tokens)] * 2
         name = "add_and_layer_norm"
         call = launch_rows(_sum_kernel, sizes, _ROWS, outputs, interpret=interpret, name=name)
-        return tuple(call(tokens, *rest))
+        total, normed = call(tokens, *rest)
+        return total, normed
 
     shared = (branch_bias, scale, bias)
     return shard_map_batch(forward, tokens, branch, share, shared=shared)

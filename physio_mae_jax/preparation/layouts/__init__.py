@@ -27,15 +27,20 @@ Modules::
     packed_flac     recordings packed into one FLAC file of 16-bit integers, beside an ``.npz``
     ppg_rhythm      PPG with six rhythms (Liu et al.)
     ptbxl           PTB-XL as published on PhysioNet (Wagner et al.)
+    several_forms   layouts of data sets in several forms: as published, and as a copy that is not
+                    published
+    signal_copies   recordings with identical signals, which count as one subject
+    signal_table    signals of a CSV file whose sampling rate is known
     sleep_edf       Sleep-EDF Database Expanded (Kemp et al.)
     snomed_codes    diagnoses of the PhysioNet/CinC Challenges 2020 and 2021, by SNOMED CT code
     stress_predict  the Stress-Predict Dataset (Iqbal et al.)
     twelve_leads    twelve-lead ECGs in mV: a WFDB record, and packed recordings
     wesad           WESAD (Schmidt et al.)
-    wesad_pickle    the pickles of WESAD, ``S2/S2.pkl``: what both devices recorded, synchronized
-                    and labeled
-    wesad_protocol  the protocol of WESAD: when its conditions were, and where it begins in what the
-                    wrist recorded
-    wesad_wrist     the wrist of WESAD as the Empatica E4 exported it, longer than in the pickles,
+    wesad_pickle    the pickles of WESAD, ``S2/S2.pkl``: synchronized recordings of both devices,
                     with labels
+    wesad_protocol  the protocol of WESAD: times of its conditions, and its start in the wrist
+                    recording
+    wesad_wrist     wrist recordings of WESAD as exported by the E4, longer than in the pickles,
+                    with labels
+    wfdb_recording  a recording made of a WFDB record
 """

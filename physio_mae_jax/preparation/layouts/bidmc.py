@@ -15,25 +15,25 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
 from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
-from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.aux_notes import read_notes
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
+from physio_mae_jax.preparation.layouts.signal_table import read_signal_table
+from physio_mae_jax.preparation.layouts.wfdb_recording import wfdb_recording
 from physio_mae_jax.preparation.recording import (
+    SEXES,
     Annotations,
-    DatasetLayout,
     LabelTask,
     Recording,
     RecordRef,
     TrainingDefaults,
     require_file,
 )
-from physio_mae_jax.preparation.tables import read_table
-from physio_mae_jax.signals.channels import canonical_name, is_ecg
-from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.preparation.tables import parse_fields, read_table
+from physio_mae_jax.signals.channels import is_ecg
 
 ANNOTATORS = ("annotator_1", "annotator_2")
 _RATE_HZ = 125.0
@@ -46,11 +46,10 @@ _NUMERICS = {
 _PRESSURES = ("ABP", "ART", "CVP", "PAP", "ICP")
 _SUBJECT = re.compile(r"\bs\d{5}\b")
 _NOTE = re.compile(r"ann(?:otator)?[ _]?([12])")
-_SEXES = {"M": "male", "F": "female"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Bidmc(DatasetLayout):
+class Bidmc(SeveralForms):
     """Layout of BIDMC, form 'csv' or 'wfdb'.
 
     The source may be ``bidmc_csv`` or its parent.
@@ -64,7 +63,7 @@ class Bidmc(DatasetLayout):
     homepage = "https://physionet.org/content/bidmc/"
     citation = "Pimentel et al., Toward a robust estimation of respiratory rate, 2017"
     license = "ODC-BY 1.0"
-    download = "https://physionet.org/files/bidmc/1.0.0/"
+    published_download = "https://physionet.org/files/bidmc/1.0.0/"
     expected_channels = ("II", "PPG", "RESP")
     tasks = (
         LabelTask(
@@ -75,11 +74,6 @@ class Bidmc(DatasetLayout):
             description="A breath in the impedance signal, by annotator.",
         ),
     )
-
-    @property
-    def variant(self) -> str:
-        """'csv' or 'wfdb'."""
-        return self.form
 
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the recordings, see ``DatasetLayout``."""
@@ -122,8 +116,7 @@ def _read_fixed(path: Path, record_id: str) -> dict[str, str]:
     require_file(path, "age, sex and subject of the recording")
     with name_file_in_errors(path, "lines such as 'Age: 65'", (OSError, ValueError)):
         first, *lines = path.read_text(encoding="utf-8-sig").splitlines() or [""]
-    pairs = (line.partition(":") for line in lines)
-    fixed = {name.strip(): value.strip() for name, colon, value in pairs if colon}
+    fixed = parse_fields(lines)
     if first.strip() != record_id:
         raise DataError(f"{path} describes {first.strip()!r}; its name implies {record_id!r}.")
     if not _SUBJECT.fullmatch(fixed.get("MIMIC II matched wdb ID", "")):
@@ -141,8 +134,8 @@ def _subject_attributes(
     subject_info: dict[str, str | float] = {}
     if age and age.lower() != "nan":
         subject_info["age"] = float(age) if age.isdecimal() else age
-    if sex in _SEXES:
-        subject_info["sex"] = _SEXES[sex]
+    if sex and sex in SEXES:
+        subject_info["sex"] = SEXES[sex]
     if location and location.lower() != "nan":
         subject_info["location"] = location
     return subject_info
@@ -150,19 +143,7 @@ def _subject_attributes(
 
 def _read_tables(source: Path, ref: RecordRef) -> Recording:
     signals, _, numerics, breaths = (source / name for name in ref.files)
-    facts = probe_csv(
-        signals,
-        ManifestEntry(label=str(signals), file=signals.name, sampling_rate_hz=_RATE_HZ),
-        signals_only=True,
-    )
-    assert facts.channels is not None
-    assert facts.stored_columns is not None
-    if facts.sampling_rate_hz != _RATE_HZ:
-        raise UnreadableError(
-            f"{signals} has {facts.sampling_rate_hz or 0:g} samples per second by its times; "
-            f"{_RATE_HZ:g} are expected. Copy it again."
-        )
-    samples = load_csv(signals, facts.stored_columns)
+    signal, channels = read_signal_table(signals, _RATE_HZ, "the description of BIDMC")
     rows = read_table(require_file(breaths, "breaths of two annotators"), _BREATH_COLUMNS)
     annotations = [
         (sample - 1, label)
@@ -175,13 +156,12 @@ def _read_tables(source: Path, ref: RecordRef) -> Recording:
         name: [_number(row[name], f"{numerics}, line {i}") for i, row in enumerate(table, start=2)]
         for name in _NUMERICS
     }
-    channels = tuple(canonical_name(name) for name in facts.channels)
     return Recording(
-        signal=np.ascontiguousarray(samples.T),
+        signal=signal,
         channels=channels,
         units=tuple(_unit(name) for name in channels),
         sampling_rate_hz=_RATE_HZ,
-        annotations={"breath": _make_breaths(annotations, len(samples), breaths)},
+        annotations={"breath": _make_breaths(annotations, signal.shape[1], breaths)},
         attributes={**ref.details, **_mean_numerics(values)},
     )
 
@@ -286,11 +266,8 @@ def _read_record(source: Path, ref: RecordRef) -> Recording:
         minutes = read_full_record(numerics)
         series = dict(zip((n.strip(" ,") for n in minutes.channels), minutes.signal, strict=True))
         means = _mean_numerics({name: series[name] for name in _NUMERICS if name in series})
-    return Recording(
-        signal=record.signal,
-        channels=tuple(canonical_name(name) for name in record.channels),
-        units=tuple(canonical_unit(unit) for unit in record.units),
-        sampling_rate_hz=record.sampling_rate_hz,
+    return wfdb_recording(
+        record,
         annotations=annotations,
         attributes={**ref.details, **means},
     )

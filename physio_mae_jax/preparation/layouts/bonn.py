@@ -17,9 +17,8 @@ import numpy as np
 from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
 from physio_mae_jax.preparation.recording import (
-    COLLECTED_COPY,
-    DatasetLayout,
     LabelTask,
     Recording,
     RecordRef,
@@ -36,7 +35,7 @@ _FILE = re.compile(r"([ZONFS])(\d{3})\.txt", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
-class Bonn(DatasetLayout):
+class Bonn(SeveralForms):
     """Layout of Bonn.
 
     Form 'npz' is one collected file, form 'txt' the published folders of text files.
@@ -52,8 +51,9 @@ class Bonn(DatasetLayout):
     )
     citation = "Andrzejak et al., Indications of nonlinear deterministic structures, 2001"
     license = "free for research"
-    filters = "bandwidth of the acquisition, 0.5 to 85 Hz"
+    source_filters = "bandwidth of the acquisition, 0.5 to 85 Hz"
     expected_channels = ("EEG",)
+    collected_form = "npz"
     tasks = (
         LabelTask(name="set", classes=SETS, exclusive=True, description="Set of the segment."),
         LabelTask(
@@ -64,19 +64,9 @@ class Bonn(DatasetLayout):
         ),
     )
 
-    @property
-    def variant(self) -> str:
-        """'npz' or 'txt'."""
-        return self.form
-
-    @property
-    def download(self) -> str:
-        """URL of the source; a collected copy has none."""
-        return self.homepage if self.form == "txt" else COLLECTED_COPY
-
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the segments, see ``DatasetLayout``."""
-        refs = _find_in_npz(source) if self.form == "npz" else _find_texts(source)
+        refs = _find_in_npz(source) if self.is_collected else _find_texts(source)
         reject_duplicates(refs, str(source))
         return refs
 
@@ -84,7 +74,7 @@ class Bonn(DatasetLayout):
         """Read a segment, see ``DatasetLayout``."""
         path = source / ref.files[0]
         letter = ref.details["set"]
-        values = _arrays(path)["X"][ref.details["row"]] if self.form == "npz" else _read_text(path)
+        values = _arrays(path)["X"][ref.details["row"]] if self.is_collected else _read_text(path)
         set_task, seizure_task = self.tasks
         return Recording(
             signal=np.asarray(values, np.float32)[None],

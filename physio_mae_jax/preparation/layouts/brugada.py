@@ -1,10 +1,10 @@
 """Brugada-HUCA (Costa Cortez and Garcia Iglesias 2026): twelve-lead ECGs of Brugada syndrome.
 
 Variant 'wfdb' reads PhysioNet's folder, ``metadata.csv`` and ``files/<id>/<id>.hea``; 'flac' reads
-a packed copy. The source numbers the diagnosis 0, 1 and 2: no Brugada syndrome, Brugada syndrome,
-and seven subjects of another kind, which users of the data understand in different ways; training
-uses the first two classes unless set otherwise. Four pairs of ids have identical signals: the ids
-of a pair count as one subject, so the copies are never on two sides of a split.
+a packed copy. Diagnoses are 0 (no Brugada syndrome), 1 (Brugada syndrome) and 2 (seven subjects,
+which publications interpret differently); training uses the first two classes by default. Four
+pairs of ids have identical signals: the ids of a pair count as one subject, so that a split never
+separates them.
 """
 
 import dataclasses
@@ -17,13 +17,11 @@ from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.packed_flac import (
     check_length,
-    check_rows,
-    packed_table,
-    read_values,
+    read_row,
 )
-from physio_mae_jax.preparation.layouts.twelve_leads import check_twelve_leads, read_twelve_leads
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
+from physio_mae_jax.preparation.layouts.twelve_leads import packed_twelve_leads, read_twelve_leads
 from physio_mae_jax.preparation.recording import (
-    DatasetLayout,
     LabelTask,
     Recording,
     RecordRef,
@@ -35,7 +33,7 @@ from physio_mae_jax.preparation.tables import read_table
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 CLASSES = ("no_brugada", "brugada", "other")
-# id -> the id that has the same signal.
+# Id -> id with the same signal.
 SAME_SIGNAL = {"844915": "841869", "1220716": "972330", "1366050": "1228746", "1307673": "1303729"}
 _COPY = "signal identical to that of another id: both count as one subject"
 _PACKED = "brugada363_100hz"
@@ -44,7 +42,7 @@ _RATE_HZ = 100.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Brugada(DatasetLayout):
+class Brugada(SeveralForms):
     """Layout of Brugada-HUCA, form 'wfdb' or 'flac'."""
 
     form: str = "wfdb"
@@ -67,6 +65,7 @@ class Brugada(DatasetLayout):
     )
     license = "CC BY-SA 4.0"
     expected_channels = TWELVE_LEADS
+    collected_form = "flac"
     tasks = (
         LabelTask(
             name="brugada",
@@ -88,20 +87,15 @@ class Brugada(DatasetLayout):
         ),
     )
 
-    @property
-    def variant(self) -> str:
-        """'wfdb' or 'flac'."""
-        return self.form
-
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the rows of the table, see ``DatasetLayout``."""
-        refs = _find_records(source) if self.form == "wfdb" else _find_packed(source)
+        refs = _find_packed(source) if self.is_collected else _find_records(source)
         reject_duplicates(refs, str(source))
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a recording, see ``DatasetLayout``."""
-        signal = _read_record(source, ref) if self.form == "wfdb" else _read_packed(source, ref)
+        signal = _read_packed(source, ref) if self.is_collected else _read_record(source, ref)
         return Recording(
             signal=signal,
             channels=TWELVE_LEADS,
@@ -164,14 +158,16 @@ def _read_record(source: Path, ref: RecordRef) -> np.ndarray:
 
 def _packed(source: Path) -> Mapping[str, np.ndarray]:
     path = source / f"{_PACKED}.npz"
-    members = ("patient", *_LABELS, "leads", "fs", "adu_per_mV", "shape")
-    arrays = packed_table(path, members, "the packed recordings; PhysioNet's folder is 'wfdb'")
-    rows = check_rows(path, arrays, ("patient", *_LABELS))
-    check_twelve_leads(path, arrays, rows)
+    arrays = packed_twelve_leads(
+        path,
+        ("patient", *_LABELS),
+        ("fs", "adu_per_mV"),
+        "the packed recordings; for PhysioNet's folder prepare 'brugada/wfdb'",
+    )
     if arrays["fs"] != _RATE_HZ or not arrays["adu_per_mV"] > 0:
         raise UnreadableError(
-            f"{path} states {arrays['fs']} Hz and {arrays['adu_per_mV']} units a mV; {_RATE_HZ:g} "
-            "Hz and a number above 0 are expected. Copy the file again."
+            f"{path} states {arrays['fs']} Hz and {arrays['adu_per_mV']} units per mV; "
+            f"{_RATE_HZ:g} Hz and a number above 0 are expected. Copy the file again."
         )
     return arrays
 
@@ -194,8 +190,6 @@ def _find_packed(source: Path) -> list[RecordRef]:
 
 def _read_packed(source: Path, ref: RecordRef) -> np.ndarray:
     arrays = _packed(source)
-    shape = tuple(arrays["shape"].tolist()[1:])
-    size = int(np.prod(shape))
-    start = ref.details["row"] * size
-    values = read_values(source / ref.files[0], start, start + size).reshape(shape)
+    shape = arrays["shape"].tolist()[1:]
+    values = read_row(source / ref.files[0], ref.details["row"], shape)
     return values.astype(np.float32) / np.float32(arrays["adu_per_mV"])

@@ -1,9 +1,9 @@
 """The PhysioNet/CinC Challenges 2020 and 2021 (Reyna et al. 2021): twelve-lead ECGs.
 
-Headers and ``.mat`` files may lie in any folders, such as PhysioNet's ``training/georgia/g1``; the
-name of a recording says its source, and those of PTB-XL and Ningbo too. The files of 2020 are
-those of 2021 without Chapman-Shaoxing and Ningbo. Labels are the SNOMED CT codes of the line
-``Dx`` of a header (see ``snomed_codes``). Sources do not name subjects, so each recording
+Headers and ``.mat`` files may be in any folders, such as PhysioNet's ``training/georgia/g1``; the
+name of a recording identifies its source. The files of 2020 are those of 2021 without
+Chapman-Shaoxing and Ningbo. Labels are the SNOMED CT codes of the line
+``Dx`` of a header (see ``snomed_codes``). Sources do not identify subjects, so each recording
 counts as a separate subject, although PTB, PTB-XL and St Petersburg have several of some subjects.
 Recordings of PTB-XL are also in the data set 'ptbxl', where the contamination check may not find
 them, as subject ids and rates differ: a split such as
@@ -15,7 +15,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,6 +27,7 @@ from physio_mae_jax.preparation.layouts.snomed_codes import (
     UNSCORED,
     UNSCORED_CLASSES,
 )
+from physio_mae_jax.preparation.layouts.wfdb_recording import wfdb_recording
 from physio_mae_jax.preparation.recording import (
     DatasetLayout,
     LabelTask,
@@ -36,8 +36,9 @@ from physio_mae_jax.preparation.recording import (
     TrainingDefaults,
     reject_duplicates,
 )
-from physio_mae_jax.signals.channels import TWELVE_LEADS, canonical_name
-from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.preparation.tables import parse_fields
+from physio_mae_jax.signals.channels import TWELVE_LEADS
+from physio_mae_jax.types import JsonObject
 
 _NAME = re.compile(r"(A|Q|I|S|HR|E|JS)(\d{2,5})", re.ASCII)
 _SOURCES = {
@@ -49,7 +50,7 @@ _SOURCES = {
     "E": "georgia",
     "JS": "chapman_shaoxing",
 }
-# Chapman-Shaoxing and Ningbo share one sequence of numbers.
+# Names of Chapman-Shaoxing and Ningbo are numbered in one sequence.
 _FIRST_OF_NINGBO = 10647
 _SEXES = {"male": "male", "m": "male", "female": "female", "f": "female"}
 _OLDEST = 120
@@ -64,7 +65,7 @@ class Challenge2021(DatasetLayout):
     description = (
         "PhysioNet/CinC Challenges 2020 and 2021: twelve-lead ECGs of 5 s and longer of CPSC, "
         "Georgia, Chapman-Shaoxing, Ningbo, PTB, PTB-XL and St Petersburg; each recording counts "
-        "as its own subject, since no source names them."
+        "as its own subject, since the sources do not identify subjects."
     )
     homepage = "https://physionet.org/content/challenge-2021/"
     citation = "Reyna et al., Will two do? The PhysioNet/Computing in Cardiology Challenge, 2021"
@@ -90,9 +91,9 @@ class Challenge2021(DatasetLayout):
             match = _NAME.fullmatch(path.stem)
             if match is None:
                 raise DataError(
-                    f"{path} is not named as recordings of the Challenge are, such as A0001, "
-                    "HR00001 or JS00001, so its source is unknown; take it away, or prepare it as "
-                    "'folder'."
+                    f"{path} does not have the name of a recording of the Challenge, such as "
+                    "A0001, HR00001 or JS00001, so its source is unknown; remove it, or "
+                    "prepare it as 'folder'."
                 )
             file = path.relative_to(source)
             refs.append(
@@ -105,8 +106,8 @@ class Challenge2021(DatasetLayout):
             )
         if not refs:
             raise DataError(
-                f"{source} holds no headers such as A0001.hea; give the folder that has the "
-                "folders of the sources in it."
+                f"{source} contains no headers such as A0001.hea; give the folder that contains "
+                "the folders of the sources."
             )
         reject_duplicates(refs, str(source))
         return refs
@@ -124,18 +125,15 @@ class Challenge2021(DatasetLayout):
         attributes = {"subject_known": False, **ref.details, **_patient(fields)}
         if others := [code for code in codes if code not in SCORED | UNSCORED]:
             attributes["other_codes"] = ",".join(others)
-        return Recording(
-            signal=record.signal,
-            channels=tuple(canonical_name(name) for name in record.channels),
-            units=tuple(canonical_unit(unit) for unit in record.units),
-            sampling_rate_hz=record.sampling_rate_hz,
+        return wfdb_recording(
+            record,
             labels=_labels(codes, self.tasks),
             attributes=attributes,
         )
 
 
 def _origin(letters: str, number: int) -> dict[str, str | int]:
-    """Return the source of a recording, and its id in PTB-XL where it is of PTB-XL."""
+    """Return the source of a recording, and its id in PTB-XL if it is from PTB-XL."""
     if letters == "JS" and number >= _FIRST_OF_NINGBO:
         return {"source": "ningbo"}
     if letters == "HR":
@@ -144,13 +142,12 @@ def _origin(letters: str, number: int) -> dict[str, str | int]:
 
 
 def _header_fields(comments: Sequence[str]) -> dict[str, str]:
-    """Return the comments of a header, such as 'Age: 74', by their small-letter names."""
-    pairs = (comment.partition(":") for comment in comments)
-    return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon}
+    """Return the comments of a header, such as 'Age: 74', by their names in lower case."""
+    return {name.lower(): value for name, value in parse_fields(comments).items()}
 
 
 def _labels(codes: Sequence[str], tasks: Sequence[LabelTask]) -> dict[str, np.ndarray]:
-    """Return the labels of each task; none of a recording without any diagnosis."""
+    """Return the labels of each task; empty for a recording without diagnoses."""
     if not codes:
         return {}
     return {
@@ -160,19 +157,19 @@ def _labels(codes: Sequence[str], tasks: Sequence[LabelTask]) -> dict[str, np.nd
 
 
 def _codes(text: str, path: Path) -> list[str]:
-    """Read codes separated by commas; without repetition, in order."""
+    """Parse codes separated by commas, in order and without duplicates."""
     codes = [code.strip() for code in text.split(",") if code.strip()]
     if not all(code.isascii() and code.isdigit() for code in codes):
         raise UnreadableError(
-            f"{path}: the diagnoses read {text[:60]!r}; SNOMED CT codes with commas between them "
+            f"{path}: the diagnoses read {text[:60]!r}; SNOMED CT codes separated by commas "
             "are expected, such as '59118001,164889003'. Copy it again, or exclude it."
         )
     return list(dict.fromkeys(codes))
 
 
-def _patient(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return age and sex where they are known; an impossible age is a code for unknown."""
-    patient: dict[str, Any] = {}
+def _patient(fields: Mapping[str, str]) -> JsonObject:
+    """Return age and sex if they are known; an impossible age means unknown."""
+    patient: JsonObject = {}
     try:
         age = float(fields.get("age", ""))
     except ValueError:

@@ -1,14 +1,14 @@
-"""The PhysioNet/CinC Challenge 2011 (Silva et al. 2011): twelve-lead ECGs of a phone, by quality.
+"""The PhysioNet/CinC Challenge 2011 (Silva et al. 2011): quality of twelve-lead ECGs from a phone.
 
-Set a is taken, whose labels are known. Variant 'wfdb' reads the ``set-a`` of PhysioNet, 500 Hz,
-with its lists ``RECORDS-acceptable`` and ``RECORDS-unacceptable``; 'flac' reads a packed copy at
-250 Hz. Some recordings are copies of one signal, most of them flat in every lead. The source names
-no subjects: each signal counts as a subject, so copies are never on two sides of a split.
+Only set a is read, since its labels are published. Variant 'wfdb' reads the ``set-a`` of PhysioNet,
+500 Hz, with its lists ``RECORDS-acceptable`` and ``RECORDS-unacceptable``; 'flac' reads a packed
+copy at 250 Hz. Some recordings are copies of one signal, most of them flat in every lead. The
+source does not identify subjects: each signal counts as a subject, so that a split never separates
+copies.
 """
 
 import dataclasses
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,16 +18,14 @@ from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in
 from physio_mae_jax.data.formats.wfdb_header import WfdbHeader, read_header
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.packed_flac import (
-    COPY,
     check_length,
-    check_rows,
-    packed_table,
-    read_values,
+    read_row,
 )
-from physio_mae_jax.preparation.layouts.twelve_leads import check_twelve_leads, read_twelve_leads
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
+from physio_mae_jax.preparation.layouts.signal_copies import COPY, mark_copies
+from physio_mae_jax.preparation.layouts.twelve_leads import packed_twelve_leads, read_twelve_leads
 from physio_mae_jax.preparation.recording import (
-    COLLECTED_COPY,
-    DatasetLayout,
+    SEXES,
     LabelTask,
     Recording,
     RecordRef,
@@ -39,17 +37,16 @@ from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 CLASSES = ("unacceptable", "acceptable")
 _PACKED = "cinc2011_seta_250hz"
-_MEMBERS = ("rec", "acceptable", "signal_group", "leads", "uv_per_unit", "fs", "shape")
 _ROWS = ("rec", "acceptable", "signal_group")
 _NO_LABEL = -1
 _AGE = re.compile(r"\bage\W*(\d+)", re.IGNORECASE)
 _SEX = re.compile(r"\b(?:sex|gender)\W*([MF])", re.IGNORECASE)
-# Ages over 89 are given as 90, unknown ones as 0.
+# Ages over 89 are stored as 90, unknown ages as 0.
 _OLDEST = 90
 
 
 @dataclasses.dataclass(frozen=True)
-class Cinc2011(DatasetLayout):
+class Cinc2011(SeveralForms):
     """Layout of set a of the challenge, form 'wfdb' or 'flac'."""
 
     form: str = "wfdb"
@@ -64,6 +61,10 @@ class Cinc2011(DatasetLayout):
     citation = "Silva et al., Improving the quality of ECGs collected using mobile phones, 2011"
     license = "ODC-BY 1.0"
     expected_channels = TWELVE_LEADS
+    collected_form = "flac"
+    published_download = "https://physionet.org/files/challenge-2011/1.0.0/ (0.12 GB)"
+    source_filters = "bandwidth of the device, 0.05 to 100 Hz"
+    collected_filters = "resampled from 500 to 250 Hz"
     needed_files = ("set-a/*.hea", "set-a/*.dat", "set-a/RECORDS*")
     tasks = (
         LabelTask(
@@ -74,37 +75,16 @@ class Cinc2011(DatasetLayout):
         ),
     )
 
-    @property
-    def variant(self) -> str:
-        """'wfdb' or 'flac'."""
-        return self.form
-
-    @property
-    def filters(self) -> str:
-        """Diagnostic bandwidth, and what the packed copy was brought to."""
-        recorded = "bandwidth of the device, 0.05 to 100 Hz"
-        return recorded if self.form == "wfdb" else f"{recorded}; resampled from 500 to 250 Hz"
-
-    @property
-    def download(self) -> str:
-        """URL of the source; a collected copy has none."""
-        return (
-            "https://physionet.org/files/challenge-2011/1.0.0/ (0.12 GB)"
-            if self.form == "wfdb"
-            else COLLECTED_COPY
-        )
-
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the recordings of set a, see ``DatasetLayout``."""
-        refs = _find_records(source) if self.form == "wfdb" else _find_packed(source)
+        refs = _find_packed(source) if self.is_collected else _find_records(source)
         reject_duplicates(refs, str(source))
-        return _with_copies(refs)
+        return mark_copies(refs)
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a recording, see ``DatasetLayout``."""
-        signal, rate_hz, attributes = (
-            _read_record(source, ref) if self.form == "wfdb" else _read_packed(source, ref)
-        )
+        read = _read_packed if self.is_collected else _read_record
+        signal, rate_hz, attributes = read(source, ref)
         quality = ref.details["quality"]
         return Recording(
             signal=signal,
@@ -117,22 +97,13 @@ class Cinc2011(DatasetLayout):
         )
 
 
-def _with_copies(refs: Sequence[RecordRef]) -> list[RecordRef]:
-    """Mark the recordings that share their subject with others."""
-    counts = Counter(ref.subject_id for ref in refs)
-    return [
-        dataclasses.replace(ref, details={**ref.details, "has_copies": counts[ref.subject_id] > 1})
-        for ref in refs
-    ]
-
-
 def _find_records(source: Path) -> list[RecordRef]:
     """List the headers of ``set-a``, with the labels of its two lists."""
     folders = sorted({path.parent for path in source.rglob("RECORDS-acceptable")})
     if len(folders) != 1:
         raise DataError(
-            f"{source} holds {len(folders)} lists RECORDS-acceptable; give the folder that has "
-            "set-a, once, with its lists and headers."
+            f"{source} contains {len(folders)} lists RECORDS-acceptable; expected one. Give the "
+            "folder that contains set-a with its lists and headers."
         )
     folder = folders[0]
     labels: dict[str, str] = {}
@@ -144,7 +115,7 @@ def _find_records(source: Path) -> list[RecordRef]:
                     "lists again."
                 )
     headers = {path.stem: path for path in sorted(folder.glob("*.hea"))}
-    # A record without files is reported when it is read.
+    # Missing files of a record are reported when it is read.
     names = sorted(set(headers) | set(labels))
     first_with: dict[tuple[tuple[int, int], ...], str] = {}
     refs = []
@@ -163,9 +134,9 @@ def _find_records(source: Path) -> list[RecordRef]:
 
 
 def _sums(header: WfdbHeader) -> tuple[tuple[int, int], ...]:
-    """Return first value and checksum of each lead, equal for equal signals; () where not given.
+    """Return first value and checksum of each lead, equal for equal signals; () if not stated.
 
-    Twelve sums of 16 bits do not agree by chance.
+    Twelve 16-bit checksums are not equal by chance.
     """
     sums = [(signal.initial_value, signal.checksum) for signal in header.signals]
     return tuple((first, total) for first, total in sums if total is not None)
@@ -173,7 +144,7 @@ def _sums(header: WfdbHeader) -> tuple[tuple[int, int], ...]:
 
 def _read_list(path: Path) -> list[str]:
     require_file(path, "a list of records of set a")
-    with name_file_in_errors(path, "one record a line", (OSError, ValueError)):
+    with name_file_in_errors(path, "one record per line", (OSError, ValueError)):
         return path.read_text(encoding="utf-8-sig").split()
 
 
@@ -189,15 +160,18 @@ def _subject_info(comments: Sequence[str]) -> dict[str, str | float]:
     if (age := _AGE.search(text)) and int(age[1]):
         attributes["age"] = "90+" if int(age[1]) >= _OLDEST else float(age[1])
     if sex := _SEX.search(text):
-        attributes["sex"] = {"M": "male", "F": "female"}[sex[1].upper()]
+        attributes["sex"] = SEXES[sex[1].upper()]
     return attributes
 
 
 def _packed(source: Path) -> Mapping[str, np.ndarray]:
     path = source / f"{_PACKED}.npz"
-    arrays = packed_table(path, _MEMBERS, "the packed set a; for PhysioNet's set-a take 'wfdb'")
-    rows = check_rows(path, arrays, _ROWS)
-    check_twelve_leads(path, arrays, rows)
+    arrays = packed_twelve_leads(
+        path,
+        _ROWS,
+        ("uv_per_unit", "fs"),
+        "the packed set a; for PhysioNet's set-a prepare 'cinc2011/wfdb'",
+    )
     if not np.isin(arrays["acceptable"], (_NO_LABEL, *range(len(CLASSES)))).all():
         raise UnreadableError(
             f"{path}: 'acceptable' has {', '.join(map(str, np.unique(arrays['acceptable'])))}; "
@@ -224,8 +198,7 @@ def _find_packed(source: Path) -> list[RecordRef]:
 
 def _read_packed(source: Path, ref: RecordRef) -> tuple[np.ndarray, float, dict[str, str | float]]:
     arrays = _packed(source)
-    num_values = int(np.prod(arrays["shape"][1:]))
-    start = ref.details["row"] * num_values
-    values = read_values(source / f"{_PACKED}.flac", start, start + num_values)
-    microvolts = values.reshape(len(TWELVE_LEADS), -1) * np.float32(arrays["uv_per_unit"])
+    shape = arrays["shape"].tolist()[1:]
+    values = read_row(source / ref.files[0], ref.details["row"], shape)
+    microvolts = values * np.float32(arrays["uv_per_unit"])
     return microvolts / np.float32(1000), float(arrays["fs"]), {}

@@ -2,18 +2,17 @@
 
 Variant 'wfdb' reads the ``training`` folder of PhysioNet, 250 Hz: the comments of a header name the
 alarm and whether it was true, as the table ``ALARMS`` does. 'flac' reads a packed copy at 125 Hz of
-the recordings with PPG, two ECG leads each, in any number of parts.
+the recordings with PPG, each with two ECG leads, in any number of parts.
 
 The alarm sounds after five minutes, and its event begins in the ten seconds before (rules of the
-challenge). So the labels hold for these ten seconds; other events are not annotated. The source
-names no patients, and one may have several alarms: each recording counts as a subject, so a split
-by subject may have one patient on both sides.
+challenge). The labels apply to these ten seconds; other events are not annotated. The source does
+not identify patients, who may have several alarms: each recording counts as a subject, so that a
+split by subject may have one patient on both sides.
 """
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,10 +26,9 @@ from physio_mae_jax.preparation.layouts.packed_flac import (
     packed_table,
     read_values,
 )
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
 from physio_mae_jax.preparation.recording import (
-    COLLECTED_COPY,
     Annotations,
-    DatasetLayout,
     LabelTask,
     Recording,
     RecordRef,
@@ -39,6 +37,7 @@ from physio_mae_jax.preparation.recording import (
 )
 from physio_mae_jax.signals.channels import canonical_name
 from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.types import JsonMapping
 
 ALARM_S = 300.0
 EVENT_S = 10.0
@@ -58,7 +57,7 @@ _ROWS = ("rec", "n_ch", "n_samp", "ch", "gain", "baseline", "unit", "alarm", "tr
 
 
 @dataclasses.dataclass(frozen=True)
-class Cinc2015(DatasetLayout):
+class Cinc2015(SeveralForms):
     """Layout of the training set of the challenge, form 'wfdb' or 'flac'."""
 
     form: str = "wfdb"
@@ -69,11 +68,15 @@ class Cinc2015(DatasetLayout):
     )
     description = (
         "PhysioNet/CinC Challenge 2015: ECG, PPG and pressure of five minutes before an ICU alarm, "
-        "true or false; patients are not named, so each recording counts as a subject."
+        "true or false; patients are not identified, so each recording counts as a subject."
     )
     homepage = "https://physionet.org/content/challenge-2015/"
     citation = "Clifford et al., Reducing false arrhythmia alarms in the ICU, 2015"
     license = "ODC-BY 1.0"
+    collected_form = "flac"
+    published_download = "https://physionet.org/files/challenge-2015/1.0.0/ (0.4 GB)"
+    source_filters = "FIR band-pass of 0.05 to 40 Hz and notch filters, by the source"
+    collected_filters = "resampled from 250 to 125 Hz"
     needed_files = ("training/*",)
     tasks = (
         LabelTask(
@@ -88,39 +91,19 @@ class Cinc2015(DatasetLayout):
             classes=TYPES,
             level="interval",
             exclusive=True,
-            description="Arrhythmia that the alarm, true or false, was about.",
+            description="Arrhythmia of the alarm, true or false.",
         ),
     )
 
-    @property
-    def variant(self) -> str:
-        """'wfdb' or 'flac'."""
-        return self.form
-
-    @property
-    def filters(self) -> str:
-        """Filters of the source, and what the packed copy was brought to."""
-        recorded = "FIR band-pass of 0.05 to 40 Hz and notch filters, by the source"
-        return recorded if self.form == "wfdb" else f"{recorded}; resampled from 250 to 125 Hz"
-
-    @property
-    def download(self) -> str:
-        """URL of the source; a collected copy has none."""
-        return (
-            "https://physionet.org/files/challenge-2015/1.0.0/ (0.4 GB)"
-            if self.form == "wfdb"
-            else COLLECTED_COPY
-        )
-
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the recordings with their alarms, see ``DatasetLayout``."""
-        refs = _find_records(source) if self.form == "wfdb" else _find_packed(source)
+        refs = _find_packed(source) if self.is_collected else _find_records(source)
         reject_duplicates(refs, str(source))
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a recording, see ``DatasetLayout``."""
-        read = _read_record if self.form == "wfdb" else _read_packed
+        read = _read_packed if self.is_collected else _read_record
         signal, channels, units, rate_hz = read(source / ref.files[0], ref.details)
         begin, end = (round(time_s * rate_hz) for time_s in (ALARM_S - EVENT_S, ALARM_S))
         if signal.shape[1] < end:
@@ -149,7 +132,7 @@ class Cinc2015(DatasetLayout):
 
 
 def _find_records(source: Path) -> list[RecordRef]:
-    """List the headers; where there is a table ALARMS too, both must agree."""
+    """List the headers; if there is a table ALARMS too, both must agree."""
     table = _read_alarms(source)
     refs = []
     for path in sorted(source.rglob("*.hea")):
@@ -171,14 +154,14 @@ def _find_records(source: Path) -> list[RecordRef]:
         )
     if not refs:
         raise DataError(
-            f"{source} holds no headers such as v100s.hea; give the folder that has 'training' of "
-            "the challenge in it, unpacked."
+            f"{source} contains no headers such as v100s.hea; give the folder that contains the "
+            "unpacked folder 'training' of the challenge."
         )
     missing = sorted(set(table) - {ref.record_id for ref in refs})
     if missing:
         raise DataError(
             f"{source} lacks the headers of {len(missing)} records of its table ALARMS "
-            f"({', '.join(missing[:5])}); copy them, or take their lines out of the table."
+            f"({', '.join(missing[:5])}); copy them, or delete their lines from the table."
         )
     return refs
 
@@ -197,10 +180,10 @@ def _labels_of(path: Path, comments: Sequence[str]) -> dict[str, str]:
 
 
 def _read_alarms(source: Path) -> dict[str, dict[str, str]]:
-    """Read lines such as 'v100s,Ventricular_Tachycardia,0'; empty where there is no table."""
+    """Read lines such as 'v100s,Ventricular_Tachycardia,0'; empty if there is no table."""
     tables = sorted(source.rglob("ALARMS"))
     if len(tables) > 1:
-        raise DataError(f"{source} holds {len(tables)} tables ALARMS; leave one.")
+        raise DataError(f"{source} contains {len(tables)} tables ALARMS; keep one.")
     labels = {}
     for table in tables:
         with name_file_in_errors(table, "lines such as 'v100s,Asystole,0'", (OSError, ValueError)):
@@ -221,7 +204,7 @@ def _read_alarms(source: Path) -> dict[str, dict[str, str]]:
 _Signals = tuple[np.ndarray, Sequence[str], Sequence[str], float]
 
 
-def _read_record(path: Path, details: Mapping[str, Any]) -> _Signals:
+def _read_record(path: Path, details: Mapping[str, object]) -> _Signals:
     record = read_full_record(path)
     return record.signal, record.channels, record.units, record.sampling_rate_hz
 
@@ -230,7 +213,7 @@ def _parts(source: Path) -> list[Path]:
     parts = sorted(source.glob("cinc2015_part*.npz"))
     if not parts:
         raise DataError(
-            f"{source} holds no files such as cinc2015_part0.npz; give the folder of the packed "
+            f"{source} contains no files such as cinc2015_part0.npz; give the folder of the packed "
             "recordings, or prepare PhysioNet's 'training' as cinc2015/wfdb."
         )
     return parts
@@ -280,7 +263,7 @@ def _find_packed(source: Path) -> list[RecordRef]:
     return refs
 
 
-def _read_packed(path: Path, details: Mapping[str, Any]) -> _Signals:
+def _read_packed(path: Path, details: JsonMapping) -> _Signals:
     arrays = _table(path.with_suffix(".npz"))
     row, start = details["row"], details["start"]
     count, length = int(arrays["n_ch"][row]), int(arrays["n_samp"][row])

@@ -2,14 +2,13 @@
 
 The training set is read from a folder ``training2017`` or PhysioNet's ``training/A00``... . Labels
 are those of ``REFERENCE-v3.csv`` (the third revision) if present, else of ``REFERENCE.csv``.
-Headers state checksum 0, which means none; other checksums are verified. Variant 'flac' reads a
-packed copy of a part of the set at 150 Hz, with other class frequencies. The source does not
+Checksum 0 in a header means that there is none; other checksums are verified. Variant 'flac' reads
+a packed copy of a part of the set at 150 Hz, with other class frequencies. The source does not
 identify subjects, so each recording counts as a separate subject, except that recordings of the
 packed copy with identical signals share one.
 """
 
 import dataclasses
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,15 +19,14 @@ from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.packed_flac import (
-    COPY,
     check_length,
     check_rows,
     packed_table,
     read_values,
 )
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
+from physio_mae_jax.preparation.layouts.signal_copies import COPY, mark_copies
 from physio_mae_jax.preparation.recording import (
-    COLLECTED_COPY,
-    DatasetLayout,
     LabelTask,
     Recording,
     RecordRef,
@@ -47,13 +45,11 @@ _ROWS = ("rec", "label", "length", "signal_group")
 
 
 @dataclasses.dataclass(frozen=True)
-class Cinc2017(DatasetLayout):
+class Cinc2017(SeveralForms):
     """Layout of the challenge: ``A00001.hea`` and ``.mat`` pairs with a table of labels.
 
     With ``form`` 'flac', a packed copy instead.
     """
-
-    form: str = ""
 
     name = "cinc2017"
     defaults = TrainingDefaults(channels="I", max_window_seconds=9.0, task="rhythm")
@@ -62,6 +58,10 @@ class Cinc2017(DatasetLayout):
     citation = "Clifford et al., AF classification from a short single lead ECG recording, 2017"
     license = "ODC-BY 1.0"
     expected_channels = ("I",)
+    collected_form = "flac"
+    published_download = "https://physionet.org/files/challenge-2017/1.0.0/ (0.2 GB)"
+    source_filters = "band-pass of the AliveCor device"
+    collected_filters = "resampled from 300 to 150 Hz"
     tasks = (
         LabelTask(
             name="rhythm",
@@ -71,29 +71,9 @@ class Cinc2017(DatasetLayout):
         ),
     )
 
-    @property
-    def variant(self) -> str:
-        """'' or 'flac'."""
-        return self.form
-
-    @property
-    def filters(self) -> str:
-        """Filter of the device, and what the packed copy was brought to."""
-        recorded = "band-pass of the AliveCor device"
-        return f"{recorded}; resampled from 300 to 150 Hz" if self.form else recorded
-
-    @property
-    def download(self) -> str:
-        """URL of the source; a collected copy has none."""
-        return (
-            "https://physionet.org/files/challenge-2017/1.0.0/ (0.2 GB)"
-            if not self.form
-            else COLLECTED_COPY
-        )
-
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the rows of the label table, see ``DatasetLayout``."""
-        if self.form:
+        if self.is_collected:
             return _find_packed(source)
         headers = {path.stem: path.relative_to(source) for path in sorted(source.rglob("A*.hea"))}
         if not headers:
@@ -126,7 +106,7 @@ class Cinc2017(DatasetLayout):
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a recording, see ``DatasetLayout``."""
-        if self.form:
+        if self.is_collected:
             signal, rate_hz = _read_packed(source, ref)
         else:
             signal, rate_hz = _read_record(source / ref.files[0]), _RATE_HZ
@@ -211,7 +191,7 @@ def _find_packed(source: Path) -> list[RecordRef]:
     lengths = arrays["length"].astype(np.int64)
     check_length(source / f"{_PACKED}.flac", int(lengths.sum()))
     groups = arrays["signal_group"].tolist()
-    sizes, first_of = Counter(groups), dict[int, str]()
+    first_of: dict[int, str] = {}
     refs = []
     for row, (record, letter, stop) in enumerate(
         zip(arrays["rec"].tolist(), arrays["label"].tolist(), np.cumsum(lengths), strict=True)
@@ -225,12 +205,11 @@ def _find_packed(source: Path) -> list[RecordRef]:
                     "rhythm": _CLASS_BY_SYMBOL[letter],
                     "start": int(stop - lengths[row]),
                     "stop": int(stop),
-                    "has_copies": sizes[groups[row]] > 1,
                 },
             )
         )
     reject_duplicates(refs, str(source / f"{_PACKED}.npz"))
-    return refs
+    return mark_copies(refs)
 
 
 def _read_packed(source: Path, ref: RecordRef) -> tuple[np.ndarray, float]:

@@ -4,16 +4,15 @@ Each subject has a recording at rest of about three minutes, ``Subject00_1.edf``
 first minute of arithmetic, ``Subject00_2.edf``. Variant 'edf' reads these files of PhysioNet, 500
 Hz; 'flac' reads a packed copy at 128 Hz. Both need ``subject-info.csv``, which may list more
 subjects than there are files. All 19 electrodes are referenced to both ears; the channel 'EEG
-A2-A1' is the voltage between the ears, no electrode of the scalp, and is excluded. Files end in two
-seconds of padding, in which each channel repeats its last value and is then zero; as the padding
-differs between rest and arithmetic, it is cut.
+A2-A1' is the voltage between the ears, not that of a scalp electrode, and is excluded. Files end in
+two seconds of padding, in which each channel repeats its last value and is then zero; as the
+padding differs between rest and arithmetic, it is removed.
 """
 
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,8 +26,9 @@ from physio_mae_jax.preparation.layouts.packed_flac import (
     packed_table,
     read_values,
 )
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
 from physio_mae_jax.preparation.recording import (
-    DatasetLayout,
+    SEXES,
     LabelTask,
     Recording,
     RecordRef,
@@ -49,17 +49,16 @@ ELECTRODES = (
 _CHANNELS = (*ELECTRODES, "ECG")
 _REFERENCE = "EEG A2-A1"
 _PACKED = "eegmat_128hz"
-# The second of zeros is a little shorter where the signal was resampled.
+# In a resampled signal the zeros last a little less than one second.
 _ZEROS_S, _PADDING_S = 0.8, 2.0
 _CUT = "the last 2 s, which are padding: cut"
 _FILE = re.compile(r"(Subject\d\d)_([12])\.edf")
 _INFO = ("Subject", "Age", "Gender", "Recording year", "Number of subtractions", "Count quality")
-_SEXES = {"F": "female", "M": "male"}
 _PERFORMANCES = {"0": "bad", "1": "good"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Eegmat(DatasetLayout):
+class Eegmat(SeveralForms):
     """Layout of EEGMAT, form 'edf' or 'flac'."""
 
     form: str = "edf"
@@ -73,6 +72,11 @@ class Eegmat(DatasetLayout):
     citation = "Zyma et al., Electroencephalograms during mental arithmetic task performance, 2019"
     license = "ODC-BY 1.0"
     expected_channels = _CHANNELS
+    collected_form = "flac"
+    source_filters = (
+        "high-pass, notch at 50 Hz, artifacts removed by independent component analysis"
+    )
+    collected_filters = "resampled from 500 to 128 Hz"
     tasks = (
         LabelTask(
             name="arithmetic",
@@ -82,27 +86,16 @@ class Eegmat(DatasetLayout):
         ),
     )
 
-    @property
-    def variant(self) -> str:
-        """'edf' or 'flac'."""
-        return self.form
-
-    @property
-    def filters(self) -> str:
-        """Processing by the authors, and the rate that the packed copy was brought to."""
-        published = "high-pass, notch at 50 Hz, artifacts removed by independent component analysis"
-        return published if self.form == "edf" else f"{published}; resampled from 500 to 128 Hz"
-
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the recordings, see ``DatasetLayout``."""
         subjects = _read_subjects(source / "subject-info.csv")
-        refs = _find_files(source) if self.form == "edf" else _find_packed(source)
+        refs = _find_packed(source) if self.is_collected else _find_files(source)
         reject_duplicates(refs, str(source))
         for ref in refs:
             if ref.subject_id not in subjects:
                 raise DataError(
                     f"{source / 'subject-info.csv'} has no row for {ref.subject_id} of "
-                    f"{ref.files[0]}; copy the table again, or take the file away."
+                    f"{ref.files[0]}; copy the table again, or remove the file."
                 )
         return [
             dataclasses.replace(
@@ -113,7 +106,7 @@ class Eegmat(DatasetLayout):
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a recording, see ``DatasetLayout``."""
-        read = _read_file if self.form == "edf" else _read_packed
+        read = _read_packed if self.is_collected else _read_file
         signal, labels, units, rate_hz = read(source, ref)
         num_samples = _num_samples_before_padding(signal, rate_hz)
         channels = [canonical_name(label) for label in labels]
@@ -148,21 +141,21 @@ def _excluded(label: str) -> str:
 def _num_samples_before_padding(signal: np.ndarray, rate_hz: float) -> int:
     """Return the length [n] of the recorded part of samples [M, n]."""
     num_samples = signal.shape[1]
-    # Zeros of a file may be slightly off 0 in physical units.
+    # Digital zeros may differ slightly from 0 in physical units.
     changes = np.ptp(signal[:, -round(_ZEROS_S * rate_hz) :], axis=1).any()
     padding = 0 if changes else round(_PADDING_S * rate_hz)
     return num_samples - padding if num_samples > padding else num_samples
 
 
-def _read_subjects(path: Path) -> dict[str, dict[str, Any]]:
+def _read_subjects(path: Path) -> dict[str, dict[str, object]]:
     """Return the attributes of each subject."""
     require_file(path, "the table of the subjects of EEGMAT")
-    subjects: dict[str, dict[str, Any]] = {}
+    subjects: dict[str, dict[str, object]] = {}
     for row in read_table(path, _INFO):
         try:
             subjects[row["Subject"]] = {
                 "age": float(row["Age"]),
-                "sex": _SEXES[row["Gender"]],
+                "sex": SEXES[row["Gender"]],
                 "recording_year": int(row["Recording year"]),
                 "subtractions": float(row["Number of subtractions"]),
                 "performance": _PERFORMANCES[row["Count quality"]],
@@ -175,7 +168,7 @@ def _read_subjects(path: Path) -> dict[str, dict[str, Any]]:
     return subjects
 
 
-def _ref(subject: str, condition: int, files: tuple[str, ...], **details: Any) -> RecordRef:
+def _ref(subject: str, condition: int, files: tuple[str, ...], **details: object) -> RecordRef:
     return RecordRef(
         record_id=f"{subject}_{condition}",
         subject_id=subject,
@@ -190,13 +183,13 @@ def _find_files(source: Path) -> list[RecordRef]:
         match = _FILE.fullmatch(path.name)
         if match is None:
             raise DataError(
-                f"{path} is not named as recordings of EEGMAT are, such as Subject00_1.edf; rename "
-                "it or take it away."
+                f"{path} does not have the name of a recording of EEGMAT, such as "
+                "Subject00_1.edf; rename or remove it."
             )
         refs.append(_ref(match[1], int(match[2]), (path.relative_to(source).as_posix(),)))
     if not refs:
         raise DataError(
-            f"{source} holds no files such as Subject00_1.edf; give the folder of EEGMAT, or "
+            f"{source} contains no files such as Subject00_1.edf; give the folder of EEGMAT, or "
             "prepare a packed copy as 'eegmat/flac'."
         )
     return refs

@@ -1,47 +1,35 @@
 """Recordings of the Empatica E4 wristband, and alignment of channels with different rates.
 
-An export of Empatica Connect is a folder with one CSV file per sensor: the first line is the start
-in seconds since 1970 (UTC), the second the sampling rate in Hz, followed by one line per sample.
-BVP (64 Hz) has no unit, EDA (4 Hz) is in uS, TEMP (4 Hz) in degC, ACC (32 Hz, x y z) in 1/64 g
-(``info.txt`` of the export). An export may also be an archive such as ``S2_E4_Data.zip``, which is
-read without unpacking it to disk.
+Exports are read by ``data.formats.vendors.empatica_e4``. ``align_tracks`` resamples their channels
+to one rate by a low-pass polyphase filter. Archives such as ``S2_E4_Data.zip`` are read without
+unpacking them to disk.
 """
 
 import dataclasses
 import re
-import zipfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
-from physio_mae_jax.data.formats.memory import check_memory
+from physio_mae_jax.data.formats.file_facts import UnreadableError
+from physio_mae_jax.data.formats.vendors.empatica_e4 import (
+    ACC_COUNTS_PER_G,
+    SENSORS,
+    read_sensors,
+)
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.recording import Recording, RecordRef, require_file
+from physio_mae_jax.preparation.recording import Annotations, Recording, RecordRef, require_file
 from physio_mae_jax.signals.preprocess import Resampler, resample
 
-ACC_COUNTS_PER_G = 64
 ACC_CONVERSION = f"ACC_X, ACC_Y, ACC_Z: counts divided by {ACC_COUNTS_PER_G} are g"
-E4_CHANNELS = ("PPG", "EDA", "TEMP", "ACC_X", "ACC_Y", "ACC_Z")
-# Sensor -> channels, unit, sampling rate in Hz, divisor of the values.
-E4_SENSORS: dict[str, tuple[tuple[str, ...], str, float, int]] = {
-    "BVP": (("PPG",), "", 64.0, 1),
-    "EDA": (("EDA",), "uS", 4.0, 1),
-    "TEMP": (("TEMP",), "degC", 4.0, 1),
-    "ACC": (("ACC_X", "ACC_Y", "ACC_Z"), "g", 32.0, ACC_COUNTS_PER_G),
-}
+# In the order of the channels of a recording.
+E4_SENSORS = {name: SENSORS[name] for name in ("BVP", "EDA", "TEMP", "ACC")}
+E4_CHANNELS = tuple(channel for kind in E4_SENSORS.values() for channel in kind.channels)
 # In samples; far above the float64 resolution of epoch times at the rates of the E4.
 _SHIFT_TOLERANCE = 1e-3
 _SUBJECT = re.compile(r"(S\d+)(?:_E4_Data)?")
 _ARCHIVE = "*_E4_Data.zip"
-_TEXT_ERRORS = (OSError, ValueError)
-_ARCHIVE_ERRORS = (
-    *_TEXT_ERRORS,
-    *(EOFError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error),
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,7 +73,7 @@ class AlignedTracks:
 def tracks_from_samples(
     sensor: str, values: np.ndarray, rate_hz: float, start_s: float, where: str
 ) -> list[Track]:
-    """Create the tracks of a sensor of the E4.
+    """Create the tracks of a sensor from its samples as exported.
 
     Args:
         sensor: Key of ``E4_SENSORS``.
@@ -97,7 +85,7 @@ def tracks_from_samples(
     Raises:
         UnreadableError: there are no values, or the number of columns is not that of the sensor.
     """
-    names, unit, _, divisor = E4_SENSORS[sensor]
+    names, unit, _, divisor = SENSORS[sensor]
     table = values.reshape(len(values), -1) if values.ndim else values.reshape(0, 1)
     if not len(table) or table.shape[1] != len(names) or table.dtype.kind not in "iuf":
         raise UnreadableError(
@@ -201,8 +189,7 @@ def find_exports(source: Path) -> list[RecordRef]:
     if not refs:
         raise DataError(
             f"{source} contains no exports of an Empatica E4: none of its folders has a BVP.csv, "
-            "and "
-            f"no file is named {_ARCHIVE}. Unpack archives of other names, or check --source."
+            f"and no file is named {_ARCHIVE}. Unpack archives of other names, or check --source."
         )
     return [refs[record_id] for record_id in sorted(refs)]
 
@@ -227,87 +214,63 @@ def export_tracks(source: Path, ref: RecordRef) -> list[Track]:
 
     Raises:
         DataError: a file is missing, or does not fit into memory.
-        UnreadableError: a file is broken.
+        UnreadableError: a file is broken, or a sensor has no samples.
     """
+    path = source / ref.files[0]
+    if path.suffix == ".zip":
+        require_file(path, "an export of an Empatica E4")
+    else:
+        for name in E4_SENSORS:
+            require_file(path.with_name(f"{name}.csv"), f"the {name} of an Empatica E4")
+        path = path.parent
+    sensors = read_sensors(path)
+    missing = sorted(f"{name}.csv" for name in E4_SENSORS if name not in sensors)
+    if missing:
+        found = ", ".join(f"{name}.csv" for name in sensors) or "no sensor"
+        raise DataError(
+            f"{path} lacks {', '.join(missing)}; it has {found}. Download it again, or exclude it."
+        )
     tracks = []
-    for sensor, name in zip(E4_SENSORS, ref.files, strict=False):
-        path = source / name
-        if path.suffix == ".zip":
-            return _archived_tracks(require_file(path, "an export of an Empatica E4"))
-        require_file(path, f"the {sensor} of an Empatica E4")
-        with name_file_in_errors(path, _expected(sensor), _TEXT_ERRORS):
-            text = path.read_text(encoding="utf-8-sig")
-        tracks += _parse_sensor(sensor, text, path)
+    for name in E4_SENSORS:
+        sensor = sensors[name]
+        if not len(sensor.values):
+            raise UnreadableError(
+                f"{path}: {name}.csv has no samples; all of {', '.join(E4_SENSORS)} are needed. "
+                "Export the recording again, or exclude it."
+            )
+        tracks += [
+            Track(
+                name=channel,
+                values=column,
+                sampling_rate_hz=sensor.rate_hz,
+                unit=sensor.unit,
+                start_s=sensor.start_s,
+            )
+            for channel, column in zip(sensor.names, sensor.values.T, strict=True)
+        ]
     return tracks
 
 
-def _archived_tracks(path: Path) -> list[Track]:
-    """Read the sensors of an archive, its files at the top or in one folder."""
-    expected = "an archive of BVP.csv, EDA.csv, TEMP.csv and ACC.csv"
-    with name_file_in_errors(path, expected, _ARCHIVE_ERRORS), zipfile.ZipFile(path) as archive:
-        members = {
-            member.filename.rpartition("/")[2]: member
-            for member in archive.infolist()
-            if not member.filename.startswith("__MACOSX/")
-        }
-        missing = {f"{sensor}.csv" for sensor in E4_SENSORS} - set(members)
-        if missing:
-            raise DataError(
-                f"{path} lacks {', '.join(sorted(missing))}; it has {', '.join(members)}. Download "
-                "it again, or exclude it."
-            )
-        tracks = []
-        for sensor in E4_SENSORS:
-            member = members[f"{sensor}.csv"]
-            check_memory(f"{path}, {member.filename},", member.file_size, member.compress_size)
-            text = archive.read(member).decode("utf-8-sig")
-            tracks += _parse_sensor(sensor, text, path / member.filename)
-        return tracks
-
-
-def e4_recording(aligned: AlignedTracks, **fields: Any) -> Recording:
+def e4_recording(
+    aligned: AlignedTracks,
+    *,
+    annotations: Mapping[str, Annotations] | None = None,
+    attributes: Mapping[str, str | float | int] | None = None,
+) -> Recording:
     """Create a recording from aligned channels in the order of ``E4_CHANNELS``.
 
     Args:
         aligned: Result of ``align_tracks`` on tracks of ``tracks_from_samples``.
-        **fields: Annotations and attributes of the recording.
+        annotations: Annotations of the recording, by task.
+        attributes: Attributes of the recording besides the seconds that are cut.
     """
-    attributes = {
-        "cut_at_start_s": aligned.cut_s[0],
-        "cut_at_end_s": aligned.cut_s[1],
-        **fields.pop("attributes", {}),
-    }
+    cut = {"cut_at_start_s": aligned.cut_s[0], "cut_at_end_s": aligned.cut_s[1]}
     return Recording(
         signal=aligned.signal,
         channels=E4_CHANNELS,
-        units=tuple(unit for names, unit, *_ in E4_SENSORS.values() for _ in names),
+        units=tuple(kind.unit for kind in E4_SENSORS.values() for _ in kind.channels),
         sampling_rate_hz=aligned.sampling_rate_hz,
         conversions=(*aligned.conversions, ACC_CONVERSION),
-        attributes=attributes,
-        **fields,
+        annotations=annotations or {},
+        attributes={**cut, **(attributes or {})},
     )
-
-
-def _expected(sensor: str) -> str:
-    num_columns = len(E4_SENSORS[sensor][0])
-    return f"start, sampling rate in Hz and then samples, in {num_columns} columns"
-
-
-def _parse_sensor(sensor: str, text: str, path: Path) -> list[Track]:
-    """Make tracks of the text of a sensor's file."""
-    num_columns = len(E4_SENSORS[sensor][0])
-    with name_file_in_errors(path, _expected(sensor), _TEXT_ERRORS):
-        lines = text.rstrip().splitlines()
-        if len(lines) < 3:
-            raise ValueError(f"it has {len(lines)} lines")
-        if "" in lines:
-            raise ValueError(f"line {lines.index('') + 1} is empty")
-        table = np.loadtxt(lines, delimiter=",", comments=None, ndmin=2)
-    starts, rates, values = table[0], table[1], table[2:]
-    same = (starts == starts[0]).all() and (rates == rates[0]).all()
-    if table.shape[1] != num_columns or not same or not np.isfinite(starts[0]) or not rates[0] > 0:
-        raise UnreadableError(
-            f"{path} begins with {lines[0]!r} and {lines[1]!r}; expected {_expected(sensor)}. "
-            "Export the recording again, or exclude it."
-        )
-    return tracks_from_samples(sensor, values, float(rates[0]), float(starts[0]), str(path))

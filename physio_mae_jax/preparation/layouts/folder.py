@@ -8,7 +8,6 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -35,10 +34,15 @@ from physio_mae_jax.preparation.layouts.folder_labels import (
     FileLabels,
     make_label_task,
     read_file_labels,
-    reject_subjects_in_two_folds,
     reject_unused_labels,
 )
-from physio_mae_jax.preparation.recording import DatasetLayout, LabelTask, Recording, RecordRef
+from physio_mae_jax.preparation.recording import (
+    DatasetLayout,
+    LabelTask,
+    Recording,
+    RecordRef,
+    reject_subjects_in_two_folds,
+)
 from physio_mae_jax.signals.units import canonical_unit
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -106,7 +110,7 @@ class FolderLayout(DatasetLayout):
             conversions=(*file.conversions, *conversions),
         )
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Exclude the recordings, which would be pickled with each shard."""
         return self.__dict__ | {"found": ()}
 
@@ -125,7 +129,7 @@ def open_own_folder(
         name: Name of the resulting data set.
         source: Folder of the recordings.
         manifest_path: Manifest path; defaults to ``manifest.json`` in the folder, if present.
-        taken: Names of other data sets.
+        other_names: Names of other data sets.
         skip: Whether to skip files without metadata like broken ones, if others have metadata.
 
     Raises:
@@ -201,7 +205,8 @@ def _references(
             (ref.subject_id, ref.record_id, ref.details["attributes"][FOLD])
             for ref in refs
             if FOLD in ref.details.get("attributes", {})
-        ]
+        ],
+        hint="Fix them, or rename the attribute in 'attribute_arrays' if it is not a fold.",
     )
     return refs
 

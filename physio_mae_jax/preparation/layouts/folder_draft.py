@@ -1,7 +1,6 @@
 """Drafting a manifest for a user's own files."""
 
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax.data.formats.discovery import find_candidates, require_folder
 from physio_mae_jax.data.formats.drafting import (
@@ -67,5 +66,5 @@ def write_draft(source: Path, manifest_path: Path | None = None) -> str:
     )
 
 
-def _is_placeholder(value: Any) -> bool:
+def _is_placeholder(value: object) -> bool:
     return value == "?" or (isinstance(value, list) and "?" in value)

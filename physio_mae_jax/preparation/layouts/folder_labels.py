@@ -4,7 +4,6 @@ import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from physio_mae_jax.data.formats.npz_member import read_member
 from physio_mae_jax.data.subjects import group_similar_names, is_missing
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import LabelTask
+from physio_mae_jax.types import JsonMapping, JsonObject
 
 _LOG = logging.getLogger(__name__)
 TASK_NAME = "label"
@@ -37,7 +37,7 @@ class FileLabels:
     labels: tuple[tuple[str, ...] | None, ...]
     names: tuple[str, ...] | None
     exclusive: bool
-    attributes: tuple[Mapping[str, Any], ...]
+    attributes: tuple[JsonMapping, ...]
 
 
 def read_file_labels(file: FileRecords, entry: ManifestEntry) -> FileLabels:
@@ -47,7 +47,7 @@ def read_file_labels(file: FileRecords, entry: ManifestEntry) -> FileLabels:
         DataError: a member is missing or does not have one value per record, or a value is invalid.
     """
     labeling, count = entry.labeling, len(file.subjects)
-    attributes: list[dict[str, Any]] = [{} for _ in range(count)]
+    attributes: list[JsonObject] = [{} for _ in range(count)]
     members = dict(labeling.attribute_arrays or {})
     if labeling.fold_array is not None:
         members[FOLD] = labeling.fold_array
@@ -57,16 +57,17 @@ def read_file_labels(file: FileRecords, entry: ManifestEntry) -> FileLabels:
         for record, value in enumerate(values):
             if value is not None:
                 attributes[record][name] = _to_integer(value) if name == FOLD else value
-    where, labels, names, exclusive = "", _repeat(None, count), labeling.label_names, True
+    where, names, exclusive = "", labeling.label_names, True
+    labels: tuple[tuple[str, ...] | None, ...] = (None,) * count
     if labeling.label_array is not None:
         where = f"{entry.label}: 'label_array' of {file.path}, member {labeling.label_array!r}"
         labels, names, exclusive = _label_array(file.path, entry, count, where)
     elif labeling.label is not None:
         where = f"{entry.label}: 'label'"
-        labels = _repeat(_parse_class(labeling.label, labeling.label_names), count)
+        labels = (_parse_class(labeling.label, labeling.label_names),) * count
     elif labeling.labels is not None:
         where, text = f"{entry.label}: 'labels'", labeling.labels.get(file.path.stem)
-        labels = _repeat(_parse_class(text, labeling.label_names), count)
+        labels = (_parse_class(text, labeling.label_names),) * count
     return FileLabels(
         where=where,
         labels=labels,
@@ -116,7 +117,7 @@ def make_label_task(file_labels: Sequence[FileLabels]) -> LabelTask | None:
         name=TASK_NAME,
         classes=classes,
         exclusive=first.exclusive,
-        description="What the manifest says of each recording.",
+        description="Label of each recording in the manifest.",
     )
 
 
@@ -149,19 +150,6 @@ def reject_unused_labels(entry: ManifestEntry, stems: Sequence[str]) -> None:
             f"{entry.label}: 'labels' names {_list(unused)}, which are not among its files "
             f"{_list(sorted(set(stems)))} (names without suffix)."
         )
-
-
-def reject_subjects_in_two_folds(folds: Sequence[tuple[str, str, Any]]) -> None:
-    """Raise a DataError if (subject, record, fold) triples have a subject in two folds."""
-    seen: dict[str, tuple[str, Any]] = {}
-    for subject, record, fold in folds:
-        other, first = seen.setdefault(subject, (record, fold))
-        if first != fold:
-            raise DataError(
-                f"subject {subject} is in fold {first} (record {other}) and in fold {fold} (record "
-                f"{record}); all records of a subject must be in one fold. Fix them, or rename the "
-                "attribute in 'attribute_arrays' if it is not a fold."
-            )
 
 
 def _label_array(
@@ -235,7 +223,7 @@ def _matrix_labels(
     )
 
 
-def _class_name(value: Any, names: tuple[str, ...] | None, where: str) -> str | None:
+def _class_name(value: object, names: tuple[str, ...] | None, where: str) -> str | None:
     """Return the class of one value of a label array; None for no label."""
     if value is None or isinstance(value, str):
         return value
@@ -256,7 +244,7 @@ def _class_name(value: Any, names: tuple[str, ...] | None, where: str) -> str | 
 
 def _values_per_record(
     values: np.ndarray, count: int, where: str, valid_texts: Sequence[str] = ()
-) -> list[Any]:
+) -> list[str | int | float | None]:
     """Return one text or number per record; None if it marks a missing value.
 
     Texts in ``valid_texts`` are never treated as missing.
@@ -274,15 +262,11 @@ def _values_per_record(
     return cleaned
 
 
-def _to_integer(value: Any) -> Any:
+def _to_integer(value: object) -> object:
     """Convert 3.0 to 3; return other values unchanged."""
     if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
         return int(value)
     return value
-
-
-def _repeat(value: Any, count: int) -> tuple[Any, ...]:
-    return (value,) * count
 
 
 def _sort_classes(names: Mapping[str, str]) -> tuple[str, ...]:
@@ -291,7 +275,7 @@ def _sort_classes(names: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=int) if numbers else sorted(names))
 
 
-def _list(values: Sequence[Any] | None) -> str:
+def _list(values: Sequence[object] | None) -> str:
     texts = [str(value) for value in list(values or ())[:_SHOWN]]
     more = len(values or ()) - len(texts)
     return ", ".join(texts) + (f" and {more} more" if more > 0 else "") or "none"

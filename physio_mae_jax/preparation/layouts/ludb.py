@@ -3,23 +3,24 @@
 Cardiologists marked the onset, peak and offset of every P wave, QRS complex and T wave in each lead
 independently of the others. The task ``wave_II`` has these waves of lead II, the usual reference,
 as intervals from the onset to the offset, both included; ``wave_I`` to ``wave_V6`` have those of
-the other leads. Intervals of a lead never overlap, so they are one class a sample; a sample in no
-interval is of no wave. That holds between the first and the last interval of a lead only: the beats
-at both ends of a recording are not marked. A wave without an onset or an offset makes no interval
-(``incomplete_waves`` counts them in all leads). Such intervals are shorter than most windows; the
-task ``peak`` has the peaks of lead II as events, for windows around them.
+the other leads. Intervals of a lead never overlap, so each sample has at most one class. A sample
+outside all intervals belongs to no wave, but only between the first and the last interval of a
+lead: the beats at both ends of a recording are not marked. A wave without an onset or an offset has
+no interval (``incomplete_waves`` counts them in all leads). The intervals are shorter than most
+windows; the task ``peak`` has the peaks of lead II as events, for windows around them.
 """
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.wfdb_record import read_annotations, read_full_record
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.layouts.wfdb_recording import wfdb_recording
 from physio_mae_jax.preparation.recording import (
+    SEXES,
     Annotations,
     DatasetLayout,
     LabelTask,
@@ -30,20 +31,20 @@ from physio_mae_jax.preparation.recording import (
     require_file,
 )
 from physio_mae_jax.preparation.tables import read_table
-from physio_mae_jax.signals.channels import TWELVE_LEADS, canonical_name
-from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.signals.channels import TWELVE_LEADS
+from physio_mae_jax.types import JsonObject
 
 WAVES = ("P", "QRS", "T")
 REFERENCE_LEAD = "II"
 _WAVE_OF = {"p": "P", "N": "QRS", "t": "T"}
 _ONSET, _OFFSET = "(", ")"
 _AXIS = "electric axis of the heart: "
-# Column -> task of whether it has a statement.
+# Column -> task with the classes no and yes: whether the column has a statement.
 _WHETHER = {
     "Cardiac pacing": "pacemaker",
     "Non-specific repolarization abnormalities": "repolarization_abnormality",
 }
-# Column -> task and the class of each statement, by how it begins; '' for no class.
+# Column -> task, and the beginning of each statement -> class; '' for no class.
 _COLUMNS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
     {
         "Rhythms": (
@@ -56,7 +57,7 @@ _COLUMNS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
                 "sinus tachycardia": "sinus_tachycardia",
                 "atrial flutter": "atrial_flutter",
                 "irregular sinus rhythm": "irregular_sinus_rhythm",
-                # In addition to one of the above.
+                # Stated in addition to one of the above.
                 "wandering atrial pacemaker": "",
                 "aberrant conduction": "",
             },
@@ -105,11 +106,11 @@ _COLUMNS: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
 )
 _DESCRIPTIONS = {
     "rhythm": "Main rhythm; each recording has one.",
-    "axis": "Electrical axis of the heart; not known where the heart is paced.",
+    "axis": "Electrical axis of the heart; unknown if the heart is paced.",
     "conduction": "Conduction disorders.",
     "extrasystole": "Origins of extrasystoles.",
     "hypertrophy": "Hypertrophies and overloads of the chambers.",
-    "ischemia": "Kinds of ischemia, wherever they are.",
+    "ischemia": "Kinds of ischemia, at any location.",
     "pacemaker": "Whether the heart is paced.",
     "repolarization_abnormality": "Whether there are non-specific repolarization abnormalities.",
 }
@@ -166,7 +167,9 @@ class Ludb(DatasetLayout):
         task="rhythm",
         classes="sinus_rhythm,sinus_bradycardia,atrial_fibrillation",
     )
-    description = "LUDB: twelve-lead ECGs of 10 s of 200 subjects, every wave of each lead marked."
+    description = (
+        "LUDB: twelve-lead ECGs of 10 s of 200 subjects, with every wave of each lead annotated."
+    )
     homepage = "https://physionet.org/content/ludb/"
     citation = (
         "Kalyakulina et al., LUDB: A new open-access validation tool for electrocardiogram "
@@ -213,11 +216,8 @@ class Ludb(DatasetLayout):
             if lead == REFERENCE_LEAD:
                 annotations["peak"] = Annotations.from_triples(peaks)
         task_of = {task.name: task for task in self.tasks}
-        return Recording(
-            signal=record.signal,
-            channels=tuple(canonical_name(name) for name in record.channels),
-            units=tuple(canonical_unit(unit) for unit in record.units),
-            sampling_rate_hz=record.sampling_rate_hz,
+        return wfdb_recording(
+            record,
             labels={
                 name: task_of[name].encode(classes)
                 for name, classes in ref.details["labels"].items()
@@ -233,7 +233,7 @@ def _statements(cell: str) -> list[str]:
 
 
 def _labels_of_row(row: Mapping[str, str], where: str) -> dict[str, list[str]]:
-    """Return the classes of each task; a task is absent where the axis is not known."""
+    """Return the classes of each task; a task is absent if the axis is unknown."""
     labels = {
         task: ["yes" if _statements(row[column]) else "no"] for column, task in _WHETHER.items()
     }
@@ -262,10 +262,10 @@ def _begins(statement: str, start: str) -> bool:
     return statement.lower().startswith(start)
 
 
-def _attributes(row: Mapping[str, str]) -> dict[str, Any]:
-    """Return age, sex, and all statements of a row as they are spelled."""
-    attributes: dict[str, Any] = {}
-    if sex := {"M": "male", "F": "female"}.get(row["Sex"]):
+def _attributes(row: Mapping[str, str]) -> JsonObject:
+    """Return age, sex, and all statements of a row as spelled."""
+    attributes: JsonObject = {}
+    if sex := SEXES.get(row["Sex"]):
         attributes["sex"] = sex
     if row["Age"]:
         attributes["age"] = float(row["Age"]) if row["Age"].isdigit() else row["Age"]
@@ -285,7 +285,7 @@ def _check_marks(marks: Sequence[tuple[int, str]], num_samples: int, path: Path)
 
 
 def _waves_of(marks: Sequence[tuple[int, str]]) -> list[tuple[int, int, int]]:
-    """Return (onset, offset + 1, class) of each wave whose three marks follow each other."""
+    """Return (onset, offset + 1, class) of each wave with three consecutive marks."""
     return [
         (onset, offset + 1, WAVES.index(_WAVE_OF[symbol]))
         for (onset, first), (_, symbol), (offset, last) in zip(

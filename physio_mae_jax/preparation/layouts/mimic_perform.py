@@ -9,17 +9,15 @@ rhythm; the training and testing data sets have no such label.
 import dataclasses
 import functools
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
 from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
-from physio_mae_jax.data.formats.manifest import ManifestEntry
+from physio_mae_jax.data.formats.vendors.mat_v5 import read_struct_array
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.layouts.signal_table import read_signal_table
 from physio_mae_jax.preparation.recording import (
     DatasetLayout,
     LabelTask,
@@ -29,7 +27,7 @@ from physio_mae_jax.preparation.recording import (
     reject_duplicates,
     require_file,
 )
-from physio_mae_jax.signals.channels import canonical_name
+from physio_mae_jax.preparation.tables import parse_fields
 
 CLASSES = ("non_af", "af")
 _CSV = re.compile(r"(mimic_perform_(\w+?))_\d+_data\.csv")
@@ -43,7 +41,6 @@ _SIGNALS = {
     "abp": ("ABP", "mmHg"),
 }
 _UNITS = dict(_SIGNALS.values())
-_ERRORS = (OSError, EOFError, ValueError, TypeError, LookupError, MemoryError, zlib.error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +89,8 @@ class MimicPerform(DatasetLayout):
         """Read a recording, see ``DatasetLayout``."""
         path = source / ref.files[0]
         if path.suffix == ".csv":
-            signal, channels, rate_hz = _read_table(path, ref.details["sampling_rate_hz"])
+            rate_hz = ref.details["sampling_rate_hz"]
+            signal, channels = read_signal_table(path, rate_hz, "its ..._fix.txt")
         else:
             signal, channels, rate_hz = _read_element(path, ref.details["element"])
         rhythm = ref.details["rhythm"]
@@ -112,8 +110,7 @@ def _ref_from_table(path: Path, source: Path, data_set: str) -> RecordRef:
     with name_file_in_errors(
         fix, "lines such as 'Sampling frequency: 125 Hz'", (OSError, ValueError)
     ):
-        pairs = (line.partition(":") for line in fix.read_text(encoding="utf-8-sig").splitlines())
-        fixed = {name.strip(): value.strip() for name, colon, value in pairs if colon}
+        fixed = parse_fields(fix.read_text(encoding="utf-8-sig").splitlines())
         rate_hz = float(fixed.get("Sampling frequency", "").removesuffix("Hz"))
     return _ref(
         record_id,
@@ -132,8 +129,7 @@ def _ref_from_table(path: Path, source: Path, data_set: str) -> RecordRef:
 def _refs_from_mat(path: Path, source: Path, match: re.Match[str]) -> list[RecordRef]:
     refs = []
     for number, element in enumerate(_elements(path), start=1):
-        fix = element.get("fix") if isinstance(element, dict) else None
-        fixed = fix if isinstance(fix, dict) else {}
+        fixed = _only_struct(element.get("fix")) or {}
         refs.append(
             _ref(
                 f"{match[1]}_{number:03d}",
@@ -151,9 +147,16 @@ def _refs_from_mat(path: Path, source: Path, match: re.Match[str]) -> list[Recor
     return refs
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Format an id that MATLAB stores as text or number; '' for an empty matrix."""
-    return str(value) if isinstance(value, str | int | float) else ""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        return str(value.item())
+    return value if isinstance(value, str) else ""
+
+
+def _only_struct(value: object) -> dict[str, object] | None:
+    """Return the element of a 1x1 struct; None for other values, such as an empty matrix."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else None
 
 
 def _ref(
@@ -162,7 +165,7 @@ def _ref(
     data_set: str,
     where: Path,
     files: tuple[str, ...],
-    details: Mapping[str, Any],
+    details: Mapping[str, object],
 ) -> RecordRef:
     if not subject:
         raise DataError(
@@ -178,21 +181,6 @@ def _ref(
     )
 
 
-def _read_table(path: Path, rate_hz: float) -> tuple[np.ndarray, tuple[str, ...], float]:
-    """Return signal [M, n], channels [M] and rate of a CSV file."""
-    entry = ManifestEntry(label=str(path), file=path.name, sampling_rate_hz=rate_hz)
-    facts = probe_csv(path, entry, signals_only=True)
-    assert facts.channels is not None
-    assert facts.stored_columns is not None
-    if facts.sampling_rate_hz != rate_hz:
-        raise UnreadableError(
-            f"{path} has {facts.sampling_rate_hz or 0:g} samples per second by its times, but its "
-            f"..._fix.txt states {rate_hz:g}; use both from the same download."
-        )
-    signal = np.ascontiguousarray(load_csv(path, facts.stored_columns).T)
-    return signal, tuple(canonical_name(name) for name in facts.channels), rate_hz
-
-
 def _read_element(path: Path, index: int) -> tuple[np.ndarray, tuple[str, ...], float]:
     """Return signal [M, n], channels [M] and rate of an element of a .mat file."""
     element = _elements(path)[index]
@@ -200,16 +188,16 @@ def _read_element(path: Path, index: int) -> tuple[np.ndarray, tuple[str, ...], 
     parts: dict[str, np.ndarray] = {}
     rates = set()
     for key, (channel, _) in _SIGNALS.items():
-        part = element.get(key)
-        if not isinstance(part, dict):  # an empty matrix if it was not recorded
+        part = _only_struct(element.get(key))
+        if part is None:  # an empty matrix if it was not recorded
             continue
         with name_file_in_errors(
             path,
             f"numbers in data({index + 1}).{key}.v and .fs",
             (ValueError, TypeError, LookupError),
         ):
-            parts[channel] = np.atleast_1d(np.asarray(part["v"], np.float32))
-            rates.add(float(part["fs"]))
+            parts[channel] = np.atleast_1d(np.squeeze(np.asarray(part["v"], np.float32)))
+            rates.add(float(np.asarray(part["fs"], np.float64).item()))
     lengths = {values.shape for values in parts.values()}
     if len(lengths) != 1 or len(rates) != 1 or len(next(iter(lengths))) != 1:
         raise UnreadableError(
@@ -220,29 +208,12 @@ def _read_element(path: Path, index: int) -> tuple[np.ndarray, tuple[str, ...], 
     return np.stack(list(parts.values())), tuple(parts), rates.pop()
 
 
-def _elements(path: Path) -> list[Any]:
+def _elements(path: Path) -> list[dict[str, object]]:
     status = path.stat()
     return _load_mat(path, status.st_mtime_ns, status.st_size)
 
 
 @functools.lru_cache(maxsize=1)
-def _load_mat(path: Path, changed_ns: int, size: int) -> list[Any]:
+def _load_mat(path: Path, changed_ns: int, size: int) -> list[dict[str, object]]:
     """Load the elements of 'data'; cached for the next recording of the same file."""
-    from scipy import io  # 0.2 s to import; needed only for .mat files.
-
-    with name_file_in_errors(
-        path, "a .mat file of MATLAB 5 to 7.2 with a struct array 'data'", _ERRORS
-    ):
-        try:
-            data = io.loadmat(path, simplify_cells=True, variable_names=["data"]).get("data")
-        except NotImplementedError as error:
-            raise DataError(
-                f"{path} is a MATLAB 7.3 file (HDF5), which is not read; save it in MATLAB with "
-                "save(..., '-v7'), or use the CSV files of the data set."
-            ) from error
-        elements = data if isinstance(data, list) else [data]
-        if not all(isinstance(element, dict) for element in elements):
-            raise UnreadableError(
-                f"{path} has no struct array 'data'; use the published .mat file of MIMIC PERform."
-            )
-        return elements
+    return read_struct_array(path, "data")

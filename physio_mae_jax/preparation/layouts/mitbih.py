@@ -4,11 +4,12 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax.data.formats.wfdb_record import read_annotations, read_full_record
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.layouts.wfdb_recording import wfdb_recording
 from physio_mae_jax.preparation.recording import (
+    SEXES,
     Annotations,
     DatasetLayout,
     LabelTask,
@@ -17,8 +18,7 @@ from physio_mae_jax.preparation.recording import (
     TrainingDefaults,
     require_file,
 )
-from physio_mae_jax.signals.channels import canonical_name
-from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.types import JsonObject
 
 CLASSES = ("N", "S", "V", "F", "Q")
 _CLASS_BY_SYMBOL = {
@@ -55,7 +55,9 @@ class MitBih(DatasetLayout):
         classes="N,S,V,F",
         label_window_seconds=3.0,
     )
-    description = "MIT-BIH Arrhythmia Database: two-channel ECGs of half an hour, every beat named."
+    description = (
+        "MIT-BIH Arrhythmia Database: two-channel ECGs of half an hour, with every beat annotated."
+    )
     homepage = "https://physionet.org/content/mitdb/"
     citation = "Moody and Mark, The impact of the MIT-BIH Arrhythmia Database, 2001"
     license = "ODC-BY 1.0"
@@ -95,16 +97,13 @@ class MitBih(DatasetLayout):
             for sample, symbol in annotations
             if symbol in _CLASS_BY_SYMBOL
         ]
-        attributes: dict[str, Any] = {"set": _SET_BY_RECORD.get(ref.record_id, "other")}
+        attributes: JsonObject = {"set": _SET_BY_RECORD.get(ref.record_id, "other")}
         if record.comments and (subject_info := _SUBJECT_INFO.match(record.comments[0])):
             if subject_info[1] != "-1":
                 attributes["age"] = float(subject_info[1])
-            attributes["sex"] = {"M": "male", "F": "female"}[subject_info[2]]
-        return Recording(
-            signal=record.signal,
-            channels=tuple(canonical_name(name) for name in record.channels),
-            units=tuple(canonical_unit(unit) for unit in record.units),
-            sampling_rate_hz=record.sampling_rate_hz,
+            attributes["sex"] = SEXES[subject_info[2]]
+        return wfdb_recording(
+            record,
             annotations={"beat": Annotations.from_triples(beats)},
             attributes=attributes,
         )

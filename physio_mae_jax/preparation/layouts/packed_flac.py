@@ -1,11 +1,11 @@
 """Recordings packed into one FLAC file of 16-bit integers, beside an ``.npz`` that describes them.
 
-The file has one channel, in which the values of all recordings follow each other. Its own sampling
-rate has no meaning. Several copies of public data sets are kept in this form, as it takes a third
-of the space.
+The file has one channel with the values of all recordings, one after another. Its sampling rate has
+no meaning. Copies of several public data sets have this form, which takes a third of the space.
 """
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,8 +18,6 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
 from physio_mae_jax.preparation.recording import require_file
 
-# Conversion of a recording whose signal other recordings have too.
-COPY = "signal identical to that of other recordings: all of them count as one subject"
 _FLAC_16 = 516  # of WFDB: FLAC of at most 16 bits
 _EXPECTED = "FLAC of 16-bit integers in one channel"
 _ERRORS = (OSError, ValueError, RuntimeError)
@@ -31,7 +29,7 @@ def packed_table(path: Path, members: Sequence[str], what: str) -> Mapping[str, 
     Args:
         path: Path of the file.
         members: Names of the members that are needed.
-        what: Expected content, for the message where the file is missing.
+        what: Expected content, for the message if the file is missing.
 
     Raises:
         DataError: the file or a member is missing.
@@ -42,7 +40,7 @@ def packed_table(path: Path, members: Sequence[str], what: str) -> Mapping[str, 
     if missing:
         raise DataError(
             f"{path} lacks the members {', '.join(missing)}; it has {', '.join(arrays)}. Copy the "
-            "file again from where it came from."
+            "file again from its source."
         )
     return arrays
 
@@ -57,18 +55,18 @@ def check_rows(path: Path, arrays: Mapping[str, np.ndarray], names: Sequence[str
     if len(set(rows.values())) != 1:
         found = ", ".join(f"{name} {count}" for name, count in rows.items())
         raise UnreadableError(
-            f"{path}: the members differ in their number of rows ({found}); one row a recording is "
-            "expected in each. Copy the file again."
+            f"{path}: the members differ in their number of rows ({found}); one row per recording "
+            "is expected in each. Copy the file again."
         )
     return rows[names[0]]
 
 
 def check_length(path: Path, num_values: int) -> None:
-    """Compare the length of a FLAC file, by its header, with that of its recordings.
+    """Compare the length that the header of a FLAC file states with that of its recordings.
 
     Raises:
         DataError: the file is missing.
-        UnreadableError: it is no FLAC file, or has another length.
+        UnreadableError: it is not a FLAC file, or its length is different.
     """
     require_file(path, _EXPECTED)
     with name_file_in_errors(path, _EXPECTED, _ERRORS):
@@ -81,7 +79,7 @@ def check_length(path: Path, num_values: int) -> None:
 
 
 def read_values(path: Path, start: int, stop: int) -> np.ndarray:
-    """Return values [start, stop) as int16, from memory if it was the last file asked for.
+    """Return values [start, stop) as int16, cached for the last file.
 
     Raises:
         DataError: the file is missing or too large for the memory.
@@ -96,9 +94,19 @@ def read_values(path: Path, start: int, stop: int) -> np.ndarray:
     return values[start:stop]
 
 
+def read_row(path: Path, row: int, shape: Sequence[int]) -> np.ndarray:
+    """Return recording ``row`` of packed recordings of one size as int16 [*shape].
+
+    Raises:
+        DataError, UnreadableError: see ``read_values``.
+    """
+    size = math.prod(shape)
+    return read_values(path, row * size, (row + 1) * size).reshape(tuple(shape))
+
+
 @functools.lru_cache(maxsize=1)
 def _load(path: Path, changed_ns: int, size: int) -> np.ndarray:
-    """Decode a file: to seek in FLAC takes as long as to decode many recordings."""
+    """Decode a complete file, since seeking in FLAC is as slow as decoding many recordings."""
     with name_file_in_errors(path, _EXPECTED, _ERRORS):
         file = _signal_file(path)
         num_values = count_stored_frames(file)

@@ -1,32 +1,31 @@
-"""PPG with six rhythms (Liu et al. 2022): segments of ten seconds of patients under ablation.
+"""PPG with six rhythms (Liu et al. 2022): segments of ten seconds, recorded during ablation.
 
-Variant 'mat' reads the published folder ``valid_testDataset``, one MATLAB file a patient with
+Variant 'mat' reads the published folder ``valid_testDataset``, one MATLAB file per patient with
 ``ppgseg`` [segments, 1000] and ``labels`` [segments, 1]; 'flac' reads a packed copy of some
-patients. The authors scaled each segment to 0 to 1, so amplitudes cannot be compared, and left them
-in order of time: neighbors are alike. The file names the patient, by whom the set is divided.
+patients. The authors scaled each segment to the range 0 to 1, so amplitudes are not comparable.
+Segments are in order of time, and consecutive ones are similar; splits are by patient, which the
+file name identifies.
 """
 
 import dataclasses
 import functools
-import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
+from physio_mae_jax.data.formats.file_facts import UnreadableError
+from physio_mae_jax.data.formats.vendors.mat_v5 import read_arrays
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.packed_flac import (
     check_length,
     check_rows,
     packed_table,
-    read_values,
+    read_row,
 )
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
 from physio_mae_jax.preparation.recording import (
-    COLLECTED_COPY,
-    DatasetLayout,
     LabelTask,
     Recording,
     RecordRef,
@@ -40,11 +39,10 @@ _RATE_HZ = 100.0
 _NUM_SAMPLES = 1000
 _PACKED = "ppg6rhythm"
 _MEMBERS = ("label", "patient", "classes", "fs", "scale", "shape")
-_ERRORS = (OSError, EOFError, ValueError, TypeError, LookupError, MemoryError, zlib.error)
 
 
 @dataclasses.dataclass(frozen=True)
-class PpgRhythm(DatasetLayout):
+class PpgRhythm(SeveralForms):
     """Layout of the segments, form 'mat' or 'flac'; each segment is a recording."""
 
     form: str = "mat"
@@ -58,8 +56,9 @@ class PpgRhythm(DatasetLayout):
         "signals using a deep convolutional neural network, 2022"
     )
     license = "for research with citation; redistribution not granted"
-    filters = "each segment scaled to 0 to 1 by the authors"
+    source_filters = "each segment scaled to 0 to 1 by the authors"
     expected_channels = ("PPG",)
+    collected_form = "flac"
     tasks = (
         LabelTask(
             name="rhythm",
@@ -75,26 +74,16 @@ class PpgRhythm(DatasetLayout):
         ),
     )
 
-    @property
-    def variant(self) -> str:
-        """'mat' or 'flac'."""
-        return self.form
-
-    @property
-    def download(self) -> str:
-        """URL of the source; a collected copy has none."""
-        return self.homepage if self.form == "mat" else COLLECTED_COPY
-
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the segments of all patients, see ``DatasetLayout``."""
-        refs = _find_patients(source) if self.form == "mat" else _find_packed(source)
+        refs = _find_packed(source) if self.is_collected else _find_patients(source)
         reject_duplicates(refs, str(source))
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a segment, see ``DatasetLayout``."""
         path, row = source / ref.files[0], ref.details["row"]
-        values = _patient(path)[0][row] if self.form == "mat" else _read_packed(path, row)
+        values = _read_packed(path, row) if self.is_collected else _patient(path)[0][row]
         rhythm = CLASSES[ref.details["label"]]
         rhythm_task, af_task = self.tasks
         return Recording(
@@ -113,7 +102,7 @@ class PpgRhythm(DatasetLayout):
 def _refs(
     patients: Sequence[str], labels: Sequence[int], files: tuple[str, ...]
 ) -> list[RecordRef]:
-    """Make the recordings of rows; segments are numbered within each patient, from 1."""
+    """List the recordings of rows; segments are numbered within each patient, from 1."""
     seen: Counter[str] = Counter()
     refs = []
     for row, (patient, label) in enumerate(zip(patients, labels, strict=True)):
@@ -133,8 +122,8 @@ def _find_patients(source: Path) -> list[RecordRef]:
     paths = sorted(source.rglob("MPA_*.mat"))
     if not paths:
         raise DataError(
-            f"{source} holds no files such as MPA_181220181216.mat; give the folder that has "
-            "valid_testDataset in it, or prepare the packed copy as ppg_rhythm/flac."
+            f"{source} contains no files such as MPA_181220181216.mat; give the folder that "
+            "contains valid_testDataset, or prepare the packed copy as ppg_rhythm/flac."
         )
     refs = []
     for path in paths:
@@ -152,21 +141,10 @@ def _patient(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.lru_cache(maxsize=1)
 def _load_mat(path: Path, changed_ns: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Load a file, kept for the next segment of the same patient."""
-    from scipy import io  # 0.2 s to import; needed only for .mat files.
-
-    with name_file_in_errors(
-        path, "a .mat file of MATLAB 5 to 7.2 with 'ppgseg' and 'labels'", _ERRORS
-    ):
-        try:
-            content: dict[str, Any] = io.loadmat(path, variable_names=["ppgseg", "labels"])
-        except NotImplementedError as error:
-            raise DataError(
-                f"{path} is a MATLAB 7.3 file (HDF5), which is not read; take the published one, "
-                "or save it in MATLAB with save(..., '-v7')."
-            ) from error
-        segments, labels = np.asarray(content["ppgseg"]), np.asarray(content["labels"]).reshape(-1)
-    if segments.shape != (len(labels), _NUM_SAMPLES) or segments.dtype.kind not in "iuf":
+    """Load a file; cached for the next segment of the same patient."""
+    segments, labels = read_arrays(path, ("ppgseg", "labels"))
+    labels = labels.reshape(-1)
+    if segments.shape != (len(labels), _NUM_SAMPLES):
         raise UnreadableError(
             f"{path} has segments of shape {segments.shape} and {len(labels)} labels; a row of "
             f"{_NUM_SAMPLES} numbers for each label is expected. Download it again."
@@ -184,7 +162,9 @@ def _check_labels(path: Path, labels: np.ndarray) -> None:
 
 
 def _packed(path: Path) -> Mapping[str, np.ndarray]:
-    return packed_table(path, _MEMBERS, "the packed segments; for .mat files take ppg_rhythm/mat")
+    return packed_table(
+        path, _MEMBERS, "the packed segments; for .mat files prepare 'ppg_rhythm/mat'"
+    )
 
 
 def _find_packed(source: Path) -> list[RecordRef]:
@@ -206,5 +186,5 @@ def _find_packed(source: Path) -> list[RecordRef]:
 
 
 def _read_packed(path: Path, row: int) -> np.ndarray:
-    values = read_values(path, row * _NUM_SAMPLES, (row + 1) * _NUM_SAMPLES)
+    values = read_row(path, row, (_NUM_SAMPLES,))
     return values / np.float32(_packed(path.with_suffix(".npz"))["scale"])

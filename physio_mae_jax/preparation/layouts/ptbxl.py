@@ -9,22 +9,23 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.layouts.wfdb_recording import wfdb_recording
 from physio_mae_jax.preparation.recording import (
     DatasetLayout,
     LabelTask,
     Recording,
     RecordRef,
     TrainingDefaults,
+    reject_subjects_in_two_folds,
     require_file,
 )
 from physio_mae_jax.preparation.tables import read_table
-from physio_mae_jax.signals.channels import TWELVE_LEADS, canonical_name
-from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.signals.channels import TWELVE_LEADS
+from physio_mae_jax.types import JsonObject
 
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 _SUBCLASSES = (
@@ -127,7 +128,11 @@ class PtbXl(DatasetLayout):
                     },
                 )
             )
-        _reject_patients_in_two_folds(refs, database)
+        reject_subjects_in_two_folds(
+            [(ref.subject_id, ref.record_id, ref.details["fold"]) for ref in refs],
+            f"{database}: ",
+            "Fix strat_fold or patient_id.",
+        )
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
@@ -147,17 +152,14 @@ class PtbXl(DatasetLayout):
             )
             for task in self.tasks
         }
-        attributes: dict[str, Any] = {"fold": details["fold"]}
+        attributes: JsonObject = {"fold": details["fold"]}
         if details["sex"] in ("0", "1"):
             attributes["sex"] = ("male", "female")[int(details["sex"])]
         if details["age"]:
             age = float(details["age"])
             attributes["age"] = ">89" if age == _ANONYMIZED_AGE else age
-        return Recording(
-            signal=record.signal,
-            channels=tuple(canonical_name(name) for name in record.channels),
-            units=tuple(canonical_unit(unit) for unit in record.units),
-            sampling_rate_hz=record.sampling_rate_hz,
+        return wfdb_recording(
+            record,
             labels=labels,
             attributes=attributes,
         )
@@ -200,15 +202,3 @@ def _to_integer(text: str, where: str) -> str:
     except ValueError:
         pass
     raise DataError(f"{where} is {text!r}; an integer is expected.")
-
-
-def _reject_patients_in_two_folds(refs: Sequence[RecordRef], database: Path) -> None:
-    folds: dict[str, tuple[int, str]] = {}
-    for ref in refs:
-        fold, first = folds.setdefault(ref.subject_id, (ref.details["fold"], ref.record_id))
-        if fold != ref.details["fold"]:
-            raise DataError(
-                f"{database}: patient {ref.subject_id} is in fold {fold} (record {first}) and in "
-                f"fold {ref.details['fold']} (record {ref.record_id}); all records of a patient "
-                "must be in one fold. Fix strat_fold or patient_id."
-            )

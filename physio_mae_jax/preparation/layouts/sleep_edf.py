@@ -12,13 +12,14 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
+    SEXES,
     Annotations,
     DatasetLayout,
     LabelTask,
@@ -30,6 +31,9 @@ from physio_mae_jax.preparation.recording import (
 from physio_mae_jax.signals.channels import canonical_name
 from physio_mae_jax.signals.units import canonical_unit
 
+if TYPE_CHECKING:
+    import edfio
+
 STAGES = ("W", "N1", "N2", "N3", "REM")
 _STAGE_BY_CODE = {"W": "W", "1": "N1", "2": "N2", "3": "N3", "4": "N3", "R": "REM"}
 _PREFIX = "Sleep stage "
@@ -37,7 +41,6 @@ _UNSCORED = ("Sleep stage ?", "Movement time")
 _CHANNELS_TO_READ = ("EEG Fpz-Cz", "EEG Pz-Oz", "EOG horizontal", "EMG submental")
 _PSG = re.compile(r"((?:SC|ST)\d{4})[A-Z]\d-PSG\.edf")
 _STUDIES = {"SC": "cassette", "ST": "telemetry"}
-_SEXES = {"M": "male", "F": "female"}
 # edfio parses with few checks, and warns about missing samples.
 _ERRORS = (
     OSError,
@@ -60,7 +63,7 @@ class SleepEdf(DatasetLayout):
 
     name = "sleep_edf"
     defaults = TrainingDefaults(channels="EEG_FPZ_CZ,EEG_PZ_OZ", task="stage")
-    description = "Sleep-EDF Expanded: EEG, EOG and EMG of whole nights, every 30 s scored."
+    description = "Sleep-EDF Expanded: EEG, EOG and EMG of whole nights, scored every 30 s."
     homepage = "https://physionet.org/content/sleep-edfx/"
     citation = "Kemp et al., Analysis of a sleep-dependent neuronal feedback loop, 2000"
     license = "ODC-BY 1.0"
@@ -134,7 +137,7 @@ class SleepEdf(DatasetLayout):
 
 
 @contextlib.contextmanager
-def _open_edf(path: Path) -> Iterator[Any]:
+def _open_edf(path: Path) -> Iterator["edfio.Edf"]:
     """Open an EDF file; warnings of edfio become errors that name the file."""
     import edfio  # Imported only for EDF files.
 
@@ -148,7 +151,9 @@ def _open_edf(path: Path) -> Iterator[Any]:
         yield edf
 
 
-def _choose(signals: Sequence[Any], path: Path) -> tuple[list[Any], list[str]]:
+def _choose(
+    signals: Sequence["edfio.EdfSignal"], path: Path
+) -> tuple[list["edfio.EdfSignal"], list[str]]:
     """Return the selected signals at the rate of the first one, and notes on excluded ones."""
     by_name = {signal.label.strip(): signal for signal in signals}
     available = [by_name[name] for name in _CHANNELS_TO_READ if name in by_name]
@@ -174,8 +179,8 @@ def _attributes(record_id: str, patient: str) -> dict[str, str | float | int | b
         "night": int(record_id[5]),
     }
     parts = patient.split()
-    if len(parts) > 1 and parts[1] in _SEXES:
-        attributes["sex"] = _SEXES[parts[1]]
+    if len(parts) > 1 and parts[1] in SEXES:
+        attributes["sex"] = SEXES[parts[1]]
     if age := re.search(r"_(\d+)yr", patient):
         attributes["age"] = float(age[1])
     return attributes

@@ -25,10 +25,9 @@ from physio_mae_jax.preparation.layouts.empatica import (
 )
 from physio_mae_jax.preparation.layouts.interval_runs import label_annotations
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
 from physio_mae_jax.preparation.recording import (
-    COLLECTED_COPY,
     Annotations,
-    DatasetLayout,
     LabelTask,
     Recording,
     RecordRef,
@@ -42,7 +41,7 @@ _SUBJECT = re.compile(r"(S\d+)_BVP")
 
 
 @dataclasses.dataclass(frozen=True)
-class StressPredict(DatasetLayout):
+class StressPredict(SeveralForms):
     """Layout of Stress-Predict, form 'npz' or 'e4'; all channels at 64 Hz."""
 
     form: str = "npz"
@@ -54,11 +53,7 @@ class StressPredict(DatasetLayout):
     citation = "Iqbal et al., Stress monitoring using wearable sensors: Stress-Predict, 2022"
     license = "MIT"
     expected_channels = E4_CHANNELS
-
-    @property
-    def variant(self) -> str:
-        """'npz' or 'e4'."""
-        return self.form
+    collected_form = "npz"
 
     @property
     def tasks(self) -> tuple[LabelTask, ...]:
@@ -70,16 +65,11 @@ class StressPredict(DatasetLayout):
             exclusive=True,
             description="A stressful task, or rest.",
         )
-        return (task,) if self.form == "npz" else ()
-
-    @property
-    def download(self) -> str:
-        """URL of the source; a collected copy has none."""
-        return self.homepage if self.form == "e4" else COLLECTED_COPY
+        return (task,) if self.is_collected else ()
 
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the subjects, see ``DatasetLayout``."""
-        if self.form == "e4":
+        if not self.is_collected:
             return find_exports(source)
         arrays = _arrays(source / _NPZ)
         subjects = sorted(match[1] for name in arrays if (match := _SUBJECT.fullmatch(name)))
@@ -93,7 +83,7 @@ class StressPredict(DatasetLayout):
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a subject, see ``DatasetLayout``."""
-        if self.form == "e4":
+        if not self.is_collected:
             aligned = read_export(source, ref)
             return e4_recording(aligned, attributes={"start_epoch_s": aligned.start_s})
         path = source / _NPZ
@@ -108,9 +98,9 @@ class StressPredict(DatasetLayout):
         starts_s = {sensor: _number(member(f"{sensor}_t0"), where) for sensor in E4_SENSORS}
         tracks = [
             track
-            for sensor, (_, _, rate_hz, _) in E4_SENSORS.items()
+            for sensor, kind in E4_SENSORS.items()
             for track in tracks_from_samples(
-                sensor, member(sensor), rate_hz, starts_s[sensor], where
+                sensor, member(sensor), kind.rate_hz, starts_s[sensor], where
             )
         ]
         aligned = align_tracks(tracks, where)

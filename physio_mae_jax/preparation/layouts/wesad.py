@@ -1,10 +1,11 @@
 """WESAD (Schmidt et al. 2018): a chest belt and an Empatica E4 during an affect protocol.
 
-Variants 'chest' (RespiBAN, 700 Hz) and 'wrist' (E4, brought to 64 Hz) read ``S2/S2.pkl``, in which
-the authors synchronized both devices and labeled them at 700 Hz. Its chest is in mV, uS, degC, g
-and per cent, its wrist as the E4 exports it, ACC in 1/64 g (``wesad_readme.pdf``). 'e4' reads the
-whole export of the wrist, ``S2/S2_E4_Data`` or its ``.zip``, with labels of the pickle where it is
-there, else of the questionnaires. 'npz' reads a collected file of some of the subjects.
+Variants 'chest' (RespiBAN, 700 Hz) and 'wrist' (E4, resampled to 64 Hz) read ``S2/S2.pkl``, in
+which the authors synchronized both devices and labeled them at 700 Hz. Chest signals are in mV, uS,
+degC, g and percent; wrist signals are as exported by the E4, with ACC in 1/64 g
+(``wesad_readme.pdf``). 'e4' reads the complete export of the wrist, ``S2/S2_E4_Data`` or its
+``.zip``, with labels from the pickle if present, else from the questionnaire. 'npz' reads a
+collected file of some subjects.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ from pathlib import Path
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.empatica import E4_CHANNELS, align_tracks, e4_recording
 from physio_mae_jax.preparation.layouts.interval_runs import label_annotations
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
 from physio_mae_jax.preparation.layouts.wesad_pickle import (
     CHEST,
     CHEST_RATE_HZ,
@@ -36,8 +38,6 @@ from physio_mae_jax.preparation.layouts.wesad_wrist import (
     read_wrist,
 )
 from physio_mae_jax.preparation.recording import (
-    COLLECTED_COPY,
-    DatasetLayout,
     LabelTask,
     Recording,
     RecordRef,
@@ -49,10 +49,10 @@ _SUBJECT = re.compile(r"S\d+")
 
 
 @dataclasses.dataclass(frozen=True)
-class Wesad(DatasetLayout):
+class Wesad(SeveralForms):
     """Layout of WESAD, variant 'chest', 'wrist', 'e4' or 'npz'."""
 
-    device: str = "chest"
+    form: str = "chest"
 
     name = "wesad"
     version = "1.1.0"  # with labels of stress, and labels of exports
@@ -63,13 +63,14 @@ class Wesad(DatasetLayout):
     homepage = "https://archive.ics.uci.edu/dataset/465/wesad"
     citation = "Schmidt et al., Introducing WESAD, a multimodal dataset for wearable stress, 2018"
     license = "free for research and teaching"
+    collected_form = "npz"
     tasks = (
         LabelTask(
             name="affect",
             classes=CLASSES,
             level="interval",
             exclusive=True,
-            description="Condition of the protocol; 'undefined' is what lies between them.",
+            description="Condition of the protocol; 'undefined' is the time between conditions.",
         ),
         LabelTask(
             name="stress",
@@ -81,26 +82,16 @@ class Wesad(DatasetLayout):
     )
 
     @property
-    def variant(self) -> str:
-        """'chest', 'wrist', 'e4' or 'npz'."""
-        return self.device
-
-    @property
     def expected_channels(self) -> tuple[str, ...]:
-        """All of the device."""
+        """All channels of the device."""
         chest = tuple(channel for channels, _ in CHEST.values() for channel in channels)
-        return chest if self.device == "chest" else E4_CHANNELS
-
-    @property
-    def download(self) -> str:
-        """URL of the source; a collected copy has none."""
-        return self.homepage if self.device != "npz" else COLLECTED_COPY
+        return chest if self.form == "chest" else E4_CHANNELS
 
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the subjects, see ``DatasetLayout``."""
-        if self.device == "e4":
+        if self.form == "e4":
             return find_wrists(source)
-        if self.device == "npz":
+        if self.is_collected:
             return find_collected(source)
         paths = [path for path in sorted(source.rglob("S*.pkl")) if _SUBJECT.fullmatch(path.stem)]
         if not paths:
@@ -120,15 +111,15 @@ class Wesad(DatasetLayout):
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a subject, see ``DatasetLayout``."""
-        if self.device == "e4":
+        if self.form == "e4":
             return read_wrist(source, ref)
-        if self.device == "npz":
+        if self.is_collected:
             return read_collected(source, ref)
         path = source / ref.files[0]
         content = read_subject(path, ref.subject_id)
-        sensors = sensors_of(content, self.device, path)
+        sensors = sensors_of(content, self.form, path)
         tracks = (
-            chest_tracks(sensors, path) if self.device == "chest" else wrist_tracks(sensors, path)
+            chest_tracks(sensors, path) if self.form == "chest" else wrist_tracks(sensors, path)
         )
         aligned = align_tracks(tracks, str(path))
         affect = label_annotations(
@@ -138,7 +129,7 @@ class Wesad(DatasetLayout):
             num_samples=aligned.signal.shape[1],
         )
         annotations = {"affect": affect, "stress": stress_annotations(affect)}
-        if self.device == "wrist":
+        if self.form == "wrist":
             return e4_recording(aligned, annotations=annotations)
         return Recording(
             signal=aligned.signal,

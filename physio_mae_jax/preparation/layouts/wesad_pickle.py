@@ -1,11 +1,10 @@
-"""The pickles of WESAD, ``S2/S2.pkl``: what both devices recorded, synchronized and labeled.
+"""The pickles of WESAD, ``S2/S2.pkl``: synchronized recordings of both devices, with labels.
 
 A pickle is {'signal': {'chest': ..., 'wrist': ...}, 'label': ..., 'subject': ...}, with labels at
-700 Hz. It is read without running what it holds.
+700 Hz. It is read without executing code that it contains.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,15 +27,15 @@ CHEST: dict[str, tuple[tuple[str, ...], str]] = {
 _NUM_LABELS = 8
 
 
-def read_subject(path: Path, subject: str) -> dict[str, Any]:
+def read_subject(path: Path, subject: str) -> object:
     """Read the pickle of a subject.
 
     Returns:
-        Its dictionary, with texts as keys.
+        Its dictionary, with string keys.
 
     Raises:
         DataError: the pickle names a function or class.
-        UnreadableError: it is damaged, or of another subject.
+        UnreadableError: it is damaged, or belongs to another subject.
     """
     content = _with_text_keys(read_pickled_arrays(path))
     found = _text(_part(content, "subject", path))
@@ -48,7 +47,7 @@ def read_subject(path: Path, subject: str) -> dict[str, Any]:
     return content
 
 
-def sensors_of(content: Any, device: str, path: Path) -> Any:
+def sensors_of(content: object, device: str, path: Path) -> object:
     """Return the sensors of a device, 'chest' or 'wrist'.
 
     Raises:
@@ -57,8 +56,8 @@ def sensors_of(content: Any, device: str, path: Path) -> Any:
     return _part(_part(content, "signal", path), device, path)
 
 
-def sensor_values(sensors: Any, key: str, path: Path) -> np.ndarray:
-    """Return the values of a sensor, 'Temp' and 'TEMP' alike.
+def sensor_values(sensors: object, key: str, path: Path) -> np.ndarray:
+    """Return the values of a sensor; the case of its key is ignored.
 
     Raises:
         UnreadableError: it is missing, or not an array of numbers.
@@ -73,11 +72,11 @@ def sensor_values(sensors: Any, key: str, path: Path) -> np.ndarray:
     return values
 
 
-def chest_tracks(sensors: Any, path: Path) -> list[Track]:
+def chest_tracks(sensors: object, path: Path) -> list[Track]:
     """Make tracks of the sensors of the chest.
 
     Raises:
-        UnreadableError: one is missing or of another shape.
+        UnreadableError: a sensor is missing, or its shape is wrong.
     """
     tracks = []
     for key, (names, unit) in CHEST.items():
@@ -94,26 +93,26 @@ def chest_tracks(sensors: Any, path: Path) -> list[Track]:
     return tracks
 
 
-def wrist_tracks(sensors: Any, path: Path) -> list[Track]:
+def wrist_tracks(sensors: object, path: Path) -> list[Track]:
     """Make tracks of the sensors of the wrist, as of an Empatica E4.
 
     Raises:
-        UnreadableError: one is missing or of another shape.
+        UnreadableError: a sensor is missing, or its shape is wrong.
     """
     return [
         track
-        for key, (_, _, rate_hz, _) in E4_SENSORS.items()
+        for key, kind in E4_SENSORS.items()
         for track in tracks_from_samples(
-            key, sensor_values(sensors, key, path), rate_hz, 0.0, str(path)
+            key, sensor_values(sensors, key, path), kind.rate_hz, 0.0, str(path)
         )
     ]
 
 
-def affect_labels(content: Any, path: Path) -> np.ndarray:
+def affect_labels(content: object, path: Path) -> np.ndarray:
     """Return labels [T] at 700 Hz as indices of ``CLASSES``.
 
     Raises:
-        UnreadableError: there are none, or unknown ones.
+        UnreadableError: there are none, or a label is unknown.
     """
     labels = _part(content, "label", path)
     if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iu":
@@ -126,18 +125,18 @@ def affect_labels(content: Any, path: Path) -> np.ndarray:
     return np.where(labels < len(CLASSES), labels, 0)
 
 
-def _text(value: Any) -> Any:
+def _text(value: object) -> object:
     return value.decode("latin1") if isinstance(value, bytes) else value
 
 
-def _with_text_keys(value: Any) -> Any:
-    """Make the keys of nested dictionaries texts: a pickle of Python 2 may have bytes."""
+def _with_text_keys(value: object) -> object:
+    """Convert the keys of nested dictionaries to strings; pickles of Python 2 may have bytes."""
     if not isinstance(value, dict):
         return value
     return {_text(key): _with_text_keys(part) for key, part in value.items()}
 
 
-def _part(content: Any, key: str, path: Path) -> Any:
+def _part(content: object, key: str, path: Path) -> object:
     """Return an entry of a dictionary of the pickle."""
     if isinstance(content, dict) and key in content:
         return content[key]

@@ -1,9 +1,10 @@
-"""The protocol of WESAD: when its conditions were, and where it begins in what the wrist recorded.
+"""The protocol of WESAD: times of its conditions, and its start in the wrist recording.
 
 ``S2_quest.csv`` lists the conditions under '# ORDER' and their times under '# START' and '# END',
 in minutes and seconds with a dot between ('7.08' is 7 min 8 s, '50.3' is 50 min 30 s), counted from
-the start of the protocol. Subjects tapped their wrist twice at that moment, by which the authors
-synchronized the devices. In the accelerometer this is a pair of jolts between two moments of rest.
+the start of the protocol. At that moment subjects tapped their wrist twice, and the authors
+synchronized the devices by it. In the accelerometer signal the double tap is a pair of jolts with
+rest before and after.
 """
 
 import dataclasses
@@ -26,19 +27,20 @@ _CONDITIONS = {"Base": 1, "TSST": 2, "Fun": 3, "Medi 1": 4, "Medi 2": 4}
 # Conditions in which questionnaires were read.
 _READING = re.compile(r"[bsf]Read")
 _TIME = re.compile(r"(\d{1,3})(?:\.(\d{1,2}))?", re.ASCII)
-# The authors' own labels exclude as much at both ends of a condition.
+# The authors' labels exclude the same margin at both ends of a condition.
 MARGIN_S = 10.0
 
-# A tap in the accelerometer: change from one sample to the next, in g.
+# Minimum change between consecutive samples that counts as a tap, in g.
 _LOWEST_JOLT_G = 0.5
 _BETWEEN_TAPS_S = (0.2, 1.5)
-# Rest is measured from one to four seconds before and after the taps, beyond the sensor's noise.
+# Rest is measured from one to four seconds before and after the taps; the noise of the sensor is
+# added to it.
 _REST_S = (1.0, 4.0)
 _NOISE_G = 0.03
 _REST_QUANTILE = 0.95
-# Of ten subjects the right pair has 20 to 65, the clearest wrong one 13.
+# In ten subjects the contrast of the true pair is 20 to 65, and at most 13 for other pairs.
 _LOWEST_CONTRAST = 10.0
-# Jolts shortly before the clearest two, and half as strong, belong to the same taps.
+# Jolts shortly before the pair, and at least half as strong, belong to the same taps.
 _SAME_TAPS_S = 0.75
 
 
@@ -63,7 +65,7 @@ class DoubleTap:
     Attributes:
         time_s: Time of the first tap in seconds from the first sample.
         contrast: Strength of the weaker tap, divided by the movement around both.
-        next_contrast: Contrast of the second-clearest pair elsewhere; 0 where there is none.
+        next_contrast: Contrast of the second-best pair elsewhere; 0 if there is none.
     """
 
     time_s: float
@@ -75,8 +77,8 @@ def read_protocol(path: Path) -> tuple[Condition, ...]:
     """Read the conditions of ``S2_quest.csv``, in order of time.
 
     Raises:
-        DataError: the file is missing, or a line is.
-        UnreadableError: names and times do not belong together, or are not understood.
+        DataError: the file or a line of it is missing.
+        UnreadableError: the numbers of names and times differ, or one of them is invalid.
     """
     require_file(path, "the questionnaires of WESAD")
     with name_file_in_errors(
@@ -93,8 +95,8 @@ def read_protocol(path: Path) -> tuple[Condition, ...]:
     missing = {"# ORDER", "# START", "# END"} - set(rows)
     if missing:
         raise DataError(
-            f"{path} lacks the lines {', '.join(sorted(missing))}; take the file as the authors "
-            "publish it."
+            f"{path} lacks the lines {', '.join(sorted(missing))}; use the file as published by "
+            "the authors."
         )
     names, starts, stops = (rows[key] for key in ("# ORDER", "# START", "# END"))
     if not len(names) == len(starts) == len(stops):
@@ -133,7 +135,7 @@ def _condition(name: str, start: str, stop: str, path: Path) -> Condition:
 
 
 def _seconds(text: str, path: Path) -> float:
-    """Read '50.3' as 50 min 30 s: a spreadsheet dropped the zero at the end."""
+    """Parse a time such as '50.3', 50 min 30 s: a spreadsheet dropped the trailing zero."""
     match = _TIME.fullmatch(text)
     seconds = int((match[2] or "").ljust(2, "0")) if match else 60
     if match is None or seconds >= 60:
@@ -147,7 +149,7 @@ def _seconds(text: str, path: Path) -> float:
 def affect_annotations(
     conditions: Sequence[Condition], start_s: float, rate_hz: float, num_samples: int
 ) -> Annotations:
-    """Mark conditions without their margins; what is between them is 'undefined'.
+    """Create annotations of conditions without their margins, and of 'undefined' in between.
 
     Args:
         conditions: Conditions in order of time.
@@ -172,7 +174,7 @@ def affect_annotations(
 
 
 def stress_annotations(affect: Annotations) -> Annotations:
-    """Mark stress, and baseline and amusement as its absence."""
+    """Create annotations of stress; baseline and amusement are no stress."""
     return Annotations.from_triples(
         [
             (start, stop, _STRESS_OF[label])
@@ -185,7 +187,7 @@ def stress_annotations(affect: Annotations) -> Annotations:
 
 
 def find_double_tap(acceleration: np.ndarray, rate_hz: float, latest_s: float) -> DoubleTap | None:
-    """Find the clearest pair of taps in what an accelerometer recorded.
+    """Find the most distinct pair of taps in an accelerometer signal.
 
     Args:
         acceleration: Samples [n, 3] in g.
@@ -193,9 +195,9 @@ def find_double_tap(acceleration: np.ndarray, rate_hz: float, latest_s: float) -
         latest_s: Latest time of the taps in seconds from the first sample.
 
     Returns:
-        The pair; None where none stands out.
+        The pair; None if no pair is distinct enough.
     """
-    # Of sample i + 1 against sample i.
+    # Index i is the change from sample i to sample i + 1.
     jolts = np.abs(np.diff(acceleration, axis=0)).max(axis=1)
     near, far = (round(time_s * rate_hz) for time_s in _REST_S)
     shortest, longest = (round(time_s * rate_hz) for time_s in _BETWEEN_TAPS_S)
@@ -231,7 +233,7 @@ def find_double_tap(acceleration: np.ndarray, rate_hz: float, latest_s: float) -
 
 
 def _peaks(jolts: np.ndarray, distance: int) -> list[int]:
-    """Return the positions of jolts that are the strongest within a distance, in order."""
+    """Return the ascending positions of jolts that are the strongest within a distance."""
     inner = jolts[1:-1]
     is_peak = (inner >= _LOWEST_JOLT_G) & (inner >= jolts[:-2]) & (inner > jolts[2:])
     peaks: list[int] = []

@@ -1,23 +1,22 @@
-"""The wrist of WESAD as the Empatica E4 exported it, longer than in the pickles, with labels.
+"""Wrist recordings of WESAD as exported by the E4, longer than in the pickles, with labels.
 
-The labels of an export are those of ``S2.pkl`` where it is beside it: its ACC is a part of that of
-the export, which says when it begins. Otherwise they are the conditions of ``S2_quest.csv``, of a
-protocol that begins where the subject tapped the wrist twice. 'npz' is a collected file of exports
-with labels a second.
+If ``S2.pkl`` is beside the export, its labels are used; its accelerometer signal is a part of the
+exported one and gives the time offset. Otherwise the labels are the conditions of
+``S2_quest.csv``, whose protocol starts at a double tap of the wrist. 'npz' is a collected file of
+exports with one label per second.
 """
 
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
+from physio_mae_jax.data.formats.vendors.empatica_e4 import ACC_COUNTS_PER_G
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.empatica import (
-    ACC_COUNTS_PER_G,
     E4_SENSORS,
     AlignedTracks,
     Track,
@@ -44,14 +43,15 @@ from physio_mae_jax.preparation.layouts.wesad_protocol import (
     stress_annotations,
 )
 from physio_mae_jax.preparation.recording import Annotations, Recording, RecordRef
+from physio_mae_jax.types import JsonMapping, JsonObject
 
-BY_PICKLE = "labels: of the pickle, whose ACC was found in that of the export"
-BY_TAP = "labels: conditions of the questionnaires, from the double tap of the wrist found in ACC"
-NOT_FOUND = "labels: the ACC of the pickle is not in that of the export, so it was not used"
-AMBIGUOUS = "labels: another pair of taps is nearly as clear as the one that was taken"
-_AMBIGUOUS_FROM = 0.8  # of its contrast
-_ACC_RATE_HZ = E4_SENSORS["ACC"][2]
-# Samples of ACC that are compared first; 20 s of movement occur only once.
+BY_PICKLE = "labels from the pickle, aligned with the export by its accelerometer signal"
+BY_TAP = "labels from the questionnaire, aligned with the export by the double tap of the wrist"
+NOT_FOUND = "pickle not used: its accelerometer signal does not occur in the export"
+AMBIGUOUS = "start of the protocol uncertain: a second double tap is nearly as distinct"
+_AMBIGUOUS_RATIO = 0.8  # of the contrasts of the second and the first double tap
+_ACC_RATE_HZ = E4_SENSORS["ACC"].rate_hz
+# Number of ACC samples that are compared first; 20 s of movement occur only once.
 _COMPARED = 640
 _NPZ = "wesad_e4.npz"
 _COLLECTED = re.compile(r"(S\d+)_BVP")
@@ -60,7 +60,7 @@ _NUM_LABELS = 8
 
 
 def find_wrists(source: Path) -> list[RecordRef]:
-    """List the exports, with the questionnaires and the pickle of the subject where they are there.
+    """List the exports, with the questionnaire and the pickle of the subject if present.
 
     Raises:
         DataError: there are no exports.
@@ -69,7 +69,7 @@ def find_wrists(source: Path) -> list[RecordRef]:
 
 
 def _with_labels(source: Path, ref: RecordRef) -> RecordRef:
-    """Add the files with the labels: beside the export, or above its folder, within the source."""
+    """Add the files with labels, which are beside the export or one folder above it."""
     folder = Path(ref.files[0]).parent
     found = {}
     for kind, name in (
@@ -90,11 +90,11 @@ def read_wrist(source: Path, ref: RecordRef) -> Recording:
 
     Raises:
         DataError: a file is missing.
-        UnreadableError: a file is broken, or the start of the protocol is not found.
+        UnreadableError: a file is damaged, or the start of the protocol is not found.
     """
     tracks = export_tracks(source, ref)
     aligned = align_tracks(tracks, str(source / ref.files[0]))
-    attributes: dict[str, Any] = {"start_epoch_s": aligned.start_s}
+    attributes: JsonObject = {"start_epoch_s": aligned.start_s}
     affect, notes = None, []
     if "pickle" in ref.details:
         affect = _labels_of_pickle(source / ref.details["pickle"], ref.subject_id, tracks, aligned)
@@ -110,7 +110,7 @@ def _recording(
     aligned: AlignedTracks,
     affect: Annotations | None,
     notes: Sequence[str],
-    attributes: Mapping[str, Any],
+    attributes: JsonMapping,
 ) -> Recording:
     annotations = {} if affect is None else {"affect": affect, "stress": stress_annotations(affect)}
     recording = e4_recording(aligned, annotations=annotations, attributes=attributes)
@@ -125,8 +125,8 @@ def _acceleration(tracks: Sequence[Track]) -> tuple[np.ndarray, float]:
 
 def _labels_of_protocol(
     path: Path, tracks: Sequence[Track], aligned: AlignedTracks
-) -> tuple[Annotations, dict[str, Any], list[str]]:
-    """Return annotations of affect, what was found, and how, by the double tap."""
+) -> tuple[Annotations, JsonObject, list[str]]:
+    """Return annotations of affect aligned by the double tap, attributes, and conversions."""
     conditions = read_protocol(path)
     acceleration, acc_start_s = _acceleration(tracks)
     seconds = len(acceleration) / _ACC_RATE_HZ
@@ -134,9 +134,10 @@ def _labels_of_protocol(
     tap = find_double_tap(acceleration, _ACC_RATE_HZ, seconds - last_s)
     if tap is None:
         raise UnreadableError(
-            f"{path}: in the ACC of the wrist no double tap is found in the first "
-            f"{max(0.0, seconds - last_s):g} s, after which the protocol of {last_s:g} s would not "
-            "fit. Move this file away to prepare the recording without labels, or exclude it."
+            f"{path}: the accelerometer signal has no double tap in the first "
+            f"{max(0.0, seconds - last_s):g} s; a protocol of {last_s:g} s that starts later "
+            "exceeds the recording. Remove this file to prepare the recording without labels, or "
+            "exclude the recording."
         )
     start_s = tap.time_s + acc_start_s - aligned.start_s
     affect = affect_annotations(
@@ -147,14 +148,14 @@ def _labels_of_protocol(
         "tap_contrast": tap.contrast,
         "next_tap_contrast": tap.next_contrast,
     }
-    is_ambiguous = tap.next_contrast > _AMBIGUOUS_FROM * tap.contrast
+    is_ambiguous = tap.next_contrast > _AMBIGUOUS_RATIO * tap.contrast
     return affect, found, [BY_TAP, *([AMBIGUOUS] if is_ambiguous else [])]
 
 
 def _labels_of_pickle(
     path: Path, subject: str, tracks: Sequence[Track], aligned: AlignedTracks
 ) -> Annotations | None:
-    """Return annotations of affect; None where the ACC of the pickle is not in the export."""
+    """Return annotations of affect; None if the ACC of the pickle is not part of the export."""
     content = read_subject(path, subject)
     pickled = sensor_values(sensors_of(content, "wrist", path), "ACC", path)
     acceleration, acc_start_s = _acceleration(tracks)
@@ -171,7 +172,7 @@ def _labels_of_pickle(
 
 
 def find_part(whole: np.ndarray, part: np.ndarray) -> int | None:
-    """Return where ``part`` [m, k] begins in ``whole`` [n, k]; None where it is not there once."""
+    """Return the index of ``part`` [m, k] in ``whole`` [n, k]; None unless it occurs once."""
     if part.ndim != 2 or part.shape[1] != whole.shape[1] or not 0 < len(part) <= len(whole):
         return None
     starts = np.arange(len(whole) - len(part) + 1)
@@ -201,11 +202,11 @@ def find_collected(source: Path) -> list[RecordRef]:
 
 
 def read_collected(source: Path, ref: RecordRef) -> Recording:
-    """Read a subject of the collected file, whose sensors begin together.
+    """Read a subject of the collected file, in which all sensors have the same start.
 
     Raises:
         DataError: a member is missing.
-        UnreadableError: a member has another shape, or unknown labels.
+        UnreadableError: the shape of a member is wrong, or a label is unknown.
     """
     where = f"{source / _NPZ}, subject {ref.record_id}"
     arrays = _arrays(source)
@@ -216,16 +217,16 @@ def read_collected(source: Path, ref: RecordRef) -> Recording:
         return arrays[f"{ref.record_id}_{name}"]
 
     tracks = []
-    for sensor, (_, _, rate_hz, _) in E4_SENSORS.items():
+    for sensor, kind in E4_SENSORS.items():
         values = member(sensor)
         if sensor == "BVP" and values.dtype.kind in "iuf":
             values = values / _BVP_SCALE
-        tracks += tracks_from_samples(sensor, values, rate_hz, 0.0, where)
+        tracks += tracks_from_samples(sensor, values, kind.rate_hz, 0.0, where)
     aligned = align_tracks(tracks, where)
     labels = member("label1hz")
     if labels.ndim != 1 or not np.isin(labels, range(_NUM_LABELS)).all():
         raise UnreadableError(
-            f"{where}: 'label1hz' must have a label from 0 to {_NUM_LABELS - 1} a second."
+            f"{where}: 'label1hz' must have one label per second, from 0 to {_NUM_LABELS - 1}."
         )
     affect = label_annotations(
         np.where(labels < len(CLASSES), labels, 0),

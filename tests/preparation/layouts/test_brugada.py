@@ -142,7 +142,7 @@ def test_broken_physionet_folders_are_rejected(tmp_path):
         ({"shape": np.array([2, 12, 1199])}, r"28,800 values; the .npz .* 28,776"),
         ({"sudden_death": np.zeros(3, np.int8)}, r"differ in their number of rows"),
         ({"fs": np.int32(500)}, r"states 500 Hz"),
-        ({"adu_per_mV": np.int32(0)}, r"0 units a mV"),
+        ({"adu_per_mV": np.int32(0)}, r"0 units per mV"),
         ({"brugada": np.array([0, -1])}, r"brugada of b is -1"),
     ],
 )

@@ -137,7 +137,9 @@ def test_files_that_are_not_of_the_challenge_are_rejected(tmp_path):
     with pytest.raises(DataError, match=r"record id 'A0001' occurs twice"):
         LAYOUT.find(tmp_path)
     write_recording(tmp_path / "c", "X0001")
-    with pytest.raises(DataError, match=r"X0001\.hea is not named as recordings of the Challenge"):
+    with pytest.raises(
+        DataError, match=r"X0001\.hea does not have the name of a recording of the Challenge"
+    ):
         LAYOUT.find(tmp_path)
 
 

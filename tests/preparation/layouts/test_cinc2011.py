@@ -6,7 +6,7 @@ import wfdb
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.layouts.packed_flac import COPY
+from physio_mae_jax.preparation.layouts.signal_copies import COPY
 from physio_mae_jax.preparation.registry import get_layout
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from tests.layouts import debug_run, prepare, write_packed
@@ -122,7 +122,7 @@ def test_hostile_sets(tmp_path):
         layout.read(tmp_path, refs["1001"])
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy" / "RECORDS-acceptable").write_text("")
-    with pytest.raises(DataError, match=r"holds 2 lists RECORDS-acceptable"):
+    with pytest.raises(DataError, match=r"contains 2 lists RECORDS-acceptable"):
         layout.find(tmp_path)
 
 

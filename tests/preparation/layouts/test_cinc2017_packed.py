@@ -5,7 +5,7 @@ import pytest
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.layouts.packed_flac import COPY
+from physio_mae_jax.preparation.layouts.signal_copies import COPY
 from physio_mae_jax.preparation.registry import get_layout
 from tests.layouts import debug_run, prepare, write_packed
 

@@ -161,7 +161,9 @@ def test_broken_folders_are_rejected(tmp_path):
     with pytest.raises(DataError, match=r"no row for Subject02 of Subject02_1\.edf"):
         NATIVE.find(tmp_path)
     (tmp_path / "Subject02_1.edf").rename(tmp_path / "rest.edf")
-    with pytest.raises(DataError, match=r"rest\.edf is not named as recordings of EEGMAT"):
+    with pytest.raises(
+        DataError, match=r"rest\.edf does not have the name of a recording of EEGMAT"
+    ):
         NATIVE.find(tmp_path)
     (tmp_path / "rest.edf").unlink()
     write_edf(tmp_path, "Subject00_1", labels=("EEG Fp1", "ECG"), rates=[500, 250])

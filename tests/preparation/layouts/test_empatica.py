@@ -115,11 +115,14 @@ def test_hostile_exports(tmp_path):
     eda, acc = tmp_path / "S2" / "EDA.csv", tmp_path / "S2" / "ACC.csv"
     content = eda.read_text()
     for text, match in (
-        (content.replace("\n2", "\nbad", 1), "'bad"),
+        (content.replace("\n2", "\nbad", 1), "line 3: column 1 reads 'bad"),
         (content.replace("\n2", "\n\n2", 1), "line 3 is empty"),
-        ("", "it has 0 lines"),
+        (content.replace("\n2", "\ninf\n2", 1), "line 3: column 1 reads 'inf'"),
+        ("", "EDA.csv has no samples"),
+        ("1644226061\n4\n", "EDA.csv has no samples"),
         ("1644226061\n0\n1\n2\n", r"begins with '1644226061' and '0'"),
-        ("1644226061,1\n4,4\n1,2\n", r"expected start, sampling rate in Hz"),
+        ("1\n4\n1\n2\n", r"begins with '1' and '4'"),
+        ("1644226061,1\n4,4\n1,2\n", r"expected a start in seconds since 1970"),
         (content.replace("1644226061", "1644220000"), "do not overlap in time"),
     ):
         eda.write_text(text)
@@ -127,7 +130,7 @@ def test_hostile_exports(tmp_path):
             only(layout, tmp_path)
     eda.write_text(content)
     acc.write_text(acc.read_text().rstrip().rpartition(",")[0])
-    with pytest.raises(UnreadableError, match=r"ACC.csv cannot be read .*columns"):
+    with pytest.raises(UnreadableError, match=r"ACC.csv, line \d+: column 3 reads 'nan'"):
         only(layout, tmp_path)
     acc.unlink()
     with pytest.raises(DataError, match=r"ACC.csv is missing"):

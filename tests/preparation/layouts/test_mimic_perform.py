@@ -85,7 +85,7 @@ def test_mimic_perform_hostile_files(tmp_path):
         layout.find(tmp_path)
     write_perform_mat(path, [perform_signals()])
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(UnreadableError, match=r"mimic_perform_af_data.mat cannot be read"):
+    with pytest.raises(UnreadableError, match=r"mimic_perform_af_data.mat is cut short"):
         layout.find(tmp_path)
     write_perform_mat(path, [perform_signals()], subj_id="")
     with pytest.raises(DataError, match=r"does not name the subject of mimic_perform_af_001"):

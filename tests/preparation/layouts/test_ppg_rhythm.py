@@ -70,7 +70,7 @@ def test_patients_as_published(tmp_path):
         ({"labels": np.array([[6]])}, r"MPA_1.mat has the labels 6; 0 to 5"),
         ({"ppgseg": np.zeros((1, 900))}, r"segments of shape \(1, 900\) and 1 labels"),
         ({"ppgseg": np.zeros((2, 1000))}, r"segments of shape \(2, 1000\) and 1 labels"),
-        ({"ppgseg": "text"}, r"segments of shape"),
+        ({"ppgseg": "text"}, r"MPA_1.mat cannot be read .variable 'ppgseg' is a char"),
     ],
 )
 def test_hostile_patients(tmp_path, changes, message):
@@ -87,7 +87,10 @@ def test_broken_matlab_files(tmp_path):
         layout.find(tmp_path)
     write_patient(tmp_path, "MPA_1", [0, 1])
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(UnreadableError, match=r"MPA_1.mat cannot be read"):
+    with pytest.raises(UnreadableError, match=r"MPA_1.mat is cut short"):
+        layout.find(tmp_path)
+    path.write_bytes(b"\0" * 500)
+    with pytest.raises(UnreadableError, match=r"not a MATLAB file of version 5 to 7"):
         layout.find(tmp_path)
     path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400))
     with pytest.raises(DataError, match=r"MATLAB 7.3 file .* '-v7'"):

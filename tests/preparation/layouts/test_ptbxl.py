@@ -30,7 +30,7 @@ def change(source, line, old, new):
 TABLES = {
     "two folds": (
         lambda s: change(s, 2, ",2,records", ",9,records"),
-        r"patient 1 is in fold 9 \(record 2\) and in fold 2 \(record 3\)",
+        r"subject 1 is in fold 9 \(record 2\) and in fold 2 \(record 3\)",
     ),
     "one id": (
         lambda s: change(s, 2, "2,1.0", "1,1.0"),

@@ -1,8 +1,8 @@
-"""The ECG of an Apple Watch, as the Health app exports it: keys and values, and then one lead.
+"""The ECG of an Apple Watch, as exported by the Health app: keys and values, followed by one lead.
 
-``Sample Rate,512 hertz``, ``Lead,Lead I`` and ``Unit,µV`` stand above one number a line, among keys
-that name the subject and are not read. The rules of tables of text (``csv_head``) read it; exports
-in other languages, whose keys differ, are read by the same rules where their keys are known.
+The keys ``Sample Rate,512 hertz``, ``Lead,Lead I`` and ``Unit,µV`` precede the samples, one per
+line; keys that identify the subject are not read. The file is parsed by the rules of text tables
+(``csv_head``), as are exports in other languages if their keys are known.
 """
 
 import dataclasses

@@ -1,8 +1,8 @@
-"""The Simple Text Format of BioSPPy (``biosppy.storage.store_txt``), as its examples are stored.
+"""The Simple Text Format of BioSPPy (``biosppy.storage.store_txt``), the format of its examples.
 
-Comments with keys, ``# Sampling Rate (Hz):= 1000.00`` and ``# Labels:= ECG`` among them, and below
-them one line a sample, columns separated by tabs. The format has no units. Samples of a file that
-states its ``Resolution`` are counts of a converter of so many bits.
+Comments with keys, such as ``# Sampling Rate (Hz):= 1000.00`` and ``# Labels:= ECG``, are followed
+by one line per sample, with columns separated by tabs. The format has no units. If a file states
+its ``Resolution``, samples are counts of a converter with that number of bits.
 """
 
 import re

@@ -1,17 +1,16 @@
-"""CSV files of the Empatica EmbracePlus: one a sensor, as Empatica's script writes them from Avro.
+"""CSV files of the Empatica EmbracePlus: one per sensor, as converted by Empatica's script.
 
 ``bvp.csv``, ``accelerometer.csv``, ``gyroscope.csv``, ``eda.csv`` and ``temperature.csv`` of a
 folder are one recording. Each has a line of names that begins with ``unix_timestamp``, in
-microseconds since 1970, and one line a sample. BVP has no unit; EDA is in microsiemens, the
+microseconds since 1970, and one line per sample. BVP has no unit; EDA is in microsiemens, the
 temperature in degrees Celsius, the acceleration in g and the rotation in degrees per second
-(Empatica support, "How do I extract raw data from Avro files"). Values beyond the 16 g of the
-sensor are counts that were not converted. Digital biomarkers, one value a minute, are no signals
-and are rejected.
+(Empatica support, "How do I extract raw data from Avro files"). An acceleration beyond the 16 g of
+the sensor is in counts that were not converted. Digital biomarkers, one value per minute, are not
+signals and are rejected.
 
-No real export was at hand: the tests write files by this description.
+The module is not tested on real exports, but on files written after this description.
 """
 
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ import numpy as np
 from physio_mae_jax.data.formats.file_facts import FileFacts
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.origin import Origin
+from physio_mae_jax.data.formats.vendors.sensor_folder import SensorFolder
 from physio_mae_jax.data.formats.vendors.sensor_frames import (
     Frames,
     Sensor,
@@ -47,6 +47,7 @@ _SENSORS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str, float]] = {
     "temperature": (("temperature",), ("TEMP",), "degC", 1.0),
 }
 _OTHERS = frozenset({"tags.csv", "steps.csv", "systolic_peaks.csv"})
+_FOLDER = SensorFolder("an EmbracePlus", tuple(_SENSORS), _OTHERS.__contains__)
 _RANGE_G = 16.0
 _JITTER_S = 0.5
 
@@ -58,22 +59,6 @@ def _is_sensor(head: Head) -> bool:
     return _TIME in names and set(_SENSORS[head.path.stem][0]) <= set(names)
 
 
-def _parts(path: Path, names: Collection[str]) -> frozenset[str]:
-    first = next((sensor for sensor in _SENSORS if f"{sensor}.csv" in names), "")
-    if path.stem != first:
-        return frozenset()
-    return (_OTHERS | {f"{sensor}.csv" for sensor in _SENSORS} - {path.name}) & frozenset(names)
-
-
-def _beside(path: Path) -> list[Path]:
-    paths = (path.with_name(f"{sensor}.csv") for sensor in _SENSORS)
-    return [found for found in paths if found.is_file()]
-
-
-def _companions(path: Path) -> tuple[str, ...]:
-    return tuple(found.name for found in _beside(path) if found != path)
-
-
 def _frames(path: Path) -> Frames:
     """Read the sensors beside a file.
 
@@ -81,13 +66,9 @@ def _frames(path: Path) -> Frames:
         UnreadableError: a file is broken, or the sensors have no time in common.
         DataError: the file is not the first sensor of its folder.
     """
-    found = _beside(path)
-    if found[0] != path:
-        raise DataError(
-            f"{path} is one sensor of an EmbracePlus, whose recording is {found[0].name} with the "
-            f"other sensors beside it; list {found[0].name} only."
-        )
-    return as_frames([_read_sensor(part) for part in found], str(path.parent))
+    _FOLDER.check_first(path)
+    parts = _FOLDER.files(path.parent).values()
+    return as_frames([_read_sensor(part) for part in parts], str(path.parent))
 
 
 def _read_sensor(path: Path) -> Sensor:
@@ -98,7 +79,7 @@ def _read_sensor(path: Path) -> Sensor:
     if missing:
         raise DataError(
             f"{path}, line 1: no column {', '.join(missing)}; {', '.join((_TIME, *columns))} are "
-            "expected of this sensor. Export it again, or move the file away."
+            "expected for this sensor. Export it again, or remove the file."
         )
     table = TextTable(
         format=_NAME,
@@ -123,9 +104,9 @@ def _is_biomarker(head: Head) -> bool:
 
 def _reject_biomarker(path: Path, entry: ManifestEntry) -> FileFacts:
     raise DataError(
-        f"{path} holds digital biomarkers of an Empatica EmbracePlus, one value a minute, which "
-        "are no signal. Export the raw data (Avro) as CSV with Empatica's script, and give the "
-        "folder of bvp.csv, eda.csv and the other sensors; or exclude this file."
+        f"{path} contains digital biomarkers of an Empatica EmbracePlus, one value per minute, "
+        "which are not a signal. Export the raw data (Avro) as CSV with Empatica's script, and "
+        "give the folder of bvp.csv, eda.csv and the other sensors; or exclude this file."
     )
 
 
@@ -135,9 +116,8 @@ _ORIGIN = Origin(
     names="the names of the sensors",
     units="the format",
 )
-_READER = frames_reader(_frames, _companions, _ORIGIN, is_folder=True)
-_FIRSTS = tuple(f"{sensor}.csv" for sensor in _SENSORS)
-EMBRACE_PLUS = VendorFormat(_NAME, (".csv",), _is_sensor, _READER, _parts, _FIRSTS)
+_READER = frames_reader(_frames, _FOLDER.companions, _ORIGIN, is_folder=True)
+EMBRACE_PLUS = VendorFormat(_NAME, (".csv",), _is_sensor, _READER, _FOLDER.parts, _FOLDER.firsts)
 BIOMARKERS = VendorFormat(
     "Empatica EmbracePlus digital biomarkers",
     (".csv",),

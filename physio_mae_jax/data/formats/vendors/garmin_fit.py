@@ -1,11 +1,12 @@
-"""Activities of Garmin devices, as FitCSVTool of the FIT SDK writes them from .fit files.
+"""Activities of Garmin devices, as converted from .fit files by FitCSVTool of the FIT SDK.
 
 The first line begins with ``Type,Local Number,Message,Field 1,Value 1,Units 1``; each line ``Data``
 with the message ``record`` is a sample, a list of field, value and unit
 (https://developer.garmin.com/fit/fitcsvtool). Times are in seconds since 1989-12-31. Heart rate,
-respiration rate, temperature and oxygen saturation are read; positions, speeds and the like only
-where a manifest lists them. Recordings at irregular times ('smart recording') are rejected: record
-every second. No real export was at hand: the tests write files by this description.
+respiration rate, temperature and oxygen saturation are read; other fields, such as speed, only if a
+manifest lists them. Recordings at irregular times ('smart recording') are rejected; the device must
+record every second. The module is not tested on real exports, but on files written after this
+description.
 """
 
 import csv
@@ -60,10 +61,10 @@ class _Activity(NamedTuple):
     """The samples of an activity.
 
     Attributes:
-        names, units: Fields that hold numbers.
-        values: Samples [n, k] float32; NaN where a record lacks the field.
+        names, units: Names and units of the numeric fields [k].
+        values: Samples [n, k] float32; NaN if a record lacks the field.
         times: Times [n] in seconds.
-        lines: Number of the line of each sample [n].
+        lines: Line number of each sample [n].
     """
 
     names: tuple[str, ...]
@@ -91,7 +92,7 @@ def _read(path: Path) -> _Activity:
     """Read all records.
 
     Raises:
-        UnreadableError: a record has no time, or a value is no number.
+        UnreadableError: a record has no time, or a value is not a number.
     """
     units: dict[str, str] = {}
     columns: dict[str, dict[int, float]] = {}
@@ -129,7 +130,7 @@ def _number(record: _Record, name: str, path: Path) -> float:
     except ValueError:
         found = f"reads {text[:40]!r}" if text else "is missing"
         raise UnreadableError(
-            f"{path}, line {record.line}: {name} {found}, where a number is expected. Convert the "
+            f"{path}, line {record.line}: {name} {found}; a number is expected. Convert the "
             ".fit file again, or exclude it."
         ) from None
 
@@ -139,7 +140,7 @@ def _probe(path: Path, entry: ManifestEntry) -> FileFacts:
 
     Raises:
         UnreadableError: the file is broken, or the times are not uniform.
-        DataError: a channel that the manifest lists is not there, or the rate is not plausible.
+        DataError: a channel that the manifest lists is missing, or the rate is not plausible.
     """
     with name_file_in_errors(path, _EXPECTED, _ERRORS):
         activity = _read(path)

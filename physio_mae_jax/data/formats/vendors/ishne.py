@@ -2,10 +2,11 @@
 
 By the specification (F. Badilini, "The ISHNE Holter Standard Output File Format", Ann. Noninvasive
 Electrocardiol. 1998; 3: 263-266, http://thew-project.org/THEWFileFormat.html). Little-endian; the
-samples of all leads follow one another, each times its resolution in nanovolts. -32768 is no value.
-The number of samples in the header is of each lead; some recorders write that of all leads, or 0,
-so it is the size of the file that counts, and a file that is cut short is an error. A checksum
-(CRC-CCITT of the header) that differs is reported with a warning, as not all recorders compute it.
+samples of all leads are interleaved, each in units of the resolution of its lead in nanovolts.
+-32768 marks a missing value. The header states the number of samples of each lead; some recorders
+write that of all leads, or 0. The number is therefore computed from the file size, and a truncated
+file is an error. A wrong checksum (CRC-CCITT of the header) causes a warning only, as some
+recorders do not compute it.
 The leads X, Y and Z are read as VX, VY, VZ.
 """
 
@@ -48,7 +49,7 @@ _AGAIN = "Copy the file again, or exclude it from the folder or manifest."
 
 
 class IshneHeader(NamedTuple):
-    """What a header states.
+    """Content of a header.
 
     Attributes:
         samples_offset: Position of the samples in bytes.
@@ -56,7 +57,7 @@ class IshneHeader(NamedTuple):
         names: Name of each lead [M].
         resolutions_nv: Resolution of each lead in nV [M].
         sampling_rate_hz: Sampling rate in Hz.
-        notes: Contradictions that do not hinder reading.
+        notes: Contradictions that do not prevent reading.
     """
 
     samples_offset: int
@@ -154,7 +155,7 @@ def _probe(path: Path, entry: ManifestEntry) -> FileFacts:
         sampling_rate_hz=header.sampling_rate_hz,
         notes=header.notes,
         origin=Origin(
-            format=_NAME, rate="its header", names="its header", units="its header (nV a count)"
+            format=_NAME, rate="its header", names="its header", units="its header (nV per count)"
         ),
     )
 

@@ -1,10 +1,10 @@
 """The elements of MATLAB files of version 5 to 7: arrays of numbers, texts and cells of texts.
 
-Format: MathWorks, "MAT-File Format", 2024. An element is a type, a length and so many bytes; a
-variable is an element of elements: flags, dimensions, name and values, as a whole packed by zlib
-or not. They are parsed here because the reader of scipy ends the process on some damaged files.
-Lengths are compared with what is there before anything is allocated, and nothing but numbers and
-texts is made of a file.
+Format: MathWorks, "MAT-File Format", 2024. An element is a type, a length and that number of bytes;
+a variable is an element that contains elements: flags, dimensions, name and values, optionally
+compressed by zlib. They are parsed here because the reader of scipy crashes the process on some
+damaged files. Lengths are compared with the bytes available before memory is allocated, and a file
+can only yield numbers and texts.
 """
 
 import math
@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.data.regular_file import open_regular
 from physio_mae_jax.errors import DataError
@@ -26,7 +27,7 @@ _PIECE_BYTES = 2**16
 _MAX_ELEMENTS = 10_000
 _MAX_DIMENSIONS = 32
 _LONGEST_NAME = 200
-_MATRIX, _COMPRESSED = 14, 15
+MATRIX, _COMPRESSED = 14, 15
 _NUMBERS = {
     1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
 }  # fmt: skip
@@ -88,12 +89,12 @@ def read_variables(path: Path) -> tuple[dict[str, MatVariable], str]:
             tag = file.read(_TAG_BYTES)
             kind, length = struct.unpack(f"{order}II", tag) if len(tag) == _TAG_BYTES else (0, 0)
             if len(tag) < _TAG_BYTES or length > size - offset - _TAG_BYTES:
-                raise DataError(
+                raise UnreadableError(
                     f"{path} is cut short: the variable at byte {offset} takes {length} bytes, "
                     f"{max(size - offset - _TAG_BYTES, 0)} follow; {_AGAIN}"
                 )
             begin = offset + _TAG_BYTES
-            if kind in (_MATRIX, _COMPRESSED):
+            if kind in (MATRIX, _COMPRESSED):
                 variable = _described(file, order, begin, length, kind == _COMPRESSED)
                 if variable.name:
                     found[variable.name] = variable
@@ -107,10 +108,12 @@ def _described(file: BinaryIO, order: str, begin: int, length: int, is_packed: b
     if is_packed:
         data = zlib.decompressobj().decompress(data, _PIECE_BYTES)
         kind, unpacked_length = struct.unpack_from(f"{order}II", data)
-        if kind != _MATRIX:
-            raise ValueError(f"the variable at byte {begin} holds an element of type {kind}")
+        if kind != MATRIX:
+            raise ValueError(f"the variable at byte {begin} is an element of type {kind}")
         data = data[_TAG_BYTES:]
-    name, shape, kind_name = _header(iter_elements(memoryview(data), order, partial=True), order)
+    name, shape, kind_name = parse_header(
+        iter_elements(memoryview(data), order, partial=True), order
+    )
     return MatVariable(name, shape, kind_name, begin, length, unpacked_length, is_packed)
 
 
@@ -134,7 +137,7 @@ def iter_elements(
         if kind >> 16:  # up to four bytes, in the tag itself
             kind, length, begin = kind & 0xFFFF, kind >> 16, offset + 4
             if length > 4:
-                raise ValueError(f"an element of {length} bytes stands in a tag of 4")
+                raise ValueError(f"an element of {length} bytes is stored in a tag, which has 4")
             end = offset + _TAG_BYTES
         else:
             end = begin + -(-length // 8) * 8
@@ -146,10 +149,14 @@ def iter_elements(
         offset = end
 
 
-def _header(
+def parse_header(
     elements: Iterator[tuple[int, memoryview]], order: str
 ) -> tuple[str, tuple[int, ...], str]:
-    """Return name, shape and kind of a variable from its first three elements."""
+    """Return name, shape and kind (see ``MatVariable``) of a variable from its first elements.
+
+    Raises:
+        ValueError: they are damaged.
+    """
     (_, flags), (_, dimensions), (_, name) = (next(elements, (0, memoryview(b""))) for _ in "abc")
     if len(flags) != 8 or len(dimensions) % 4 or not 8 <= len(dimensions) <= 4 * _MAX_DIMENSIONS:
         raise ValueError("a variable has no flags and dimensions")
@@ -165,12 +172,12 @@ def _header(
     return bytes(name).decode("latin-1"), shape, kind
 
 
-def _content(path: Path, variable: MatVariable) -> memoryview:
+def unpacked_content(path: Path, variable: MatVariable) -> memoryview:
     """Read the element of a variable, unpacked.
 
     Raises:
         DataError: it expands without bound, or does not fit into memory.
-        ValueError: it holds fewer bytes than stated.
+        ValueError: its length is not as stated.
     """
     where = f"{path}, variable {variable.name!r}"
     check_memory(where, variable.unpacked_length, variable.length)
@@ -180,12 +187,12 @@ def _content(path: Path, variable: MatVariable) -> memoryview:
     if variable.is_packed:
         wanted = variable.unpacked_length + _TAG_BYTES
         unpacker = zlib.decompressobj()
-        # One byte more than there should be: its checksum is compared at the end.
+        # One byte more than expected, so that the decompressor reaches and verifies the checksum.
         data = unpacker.decompress(data, wanted + 1)[_TAG_BYTES:]
         if len(data) != variable.unpacked_length or not unpacker.eof:
             raise ValueError(
-                f"variable {variable.name!r} unpacks to {len(data)} bytes, where it states "
-                f"{variable.unpacked_length}"
+                f"variable {variable.name!r} unpacks to {len(data)} bytes; expected "
+                f"{variable.unpacked_length}, as stated"
             )
     return memoryview(data)
 
@@ -196,45 +203,57 @@ def read_numbers(path: Path, variable: MatVariable, order: str) -> np.ndarray:
     Raises:
         DataError, ValueError: it is damaged, or does not fit into memory.
     """
-    elements = iter_elements(_content(path, variable), order)
-    _header(elements, order)
+    elements = iter_elements(unpacked_content(path, variable), order)
+    parse_header(elements, order)
+    return parse_numbers(elements, variable.shape, order, f"variable {variable.name!r}")
+
+
+def parse_numbers(
+    elements: Iterator[tuple[int, memoryview]], shape: tuple[int, ...], order: str, what: str
+) -> np.ndarray:
+    """Return the values of a numeric variable, whose header was parsed, as an array of a shape.
+
+    Raises:
+        ValueError: there are more or fewer values; the message calls the variable ``what``.
+    """
     kind, values = next(elements, (0, memoryview(b"")))
-    size = math.prod(variable.shape)
-    if kind not in _NUMBERS or len(values) != size * np.dtype(_NUMBERS[kind]).itemsize:
-        raise ValueError(
-            f"variable {variable.name!r} has {len(values)} bytes of type {kind} for the shape "
-            f"{variable.shape}"
-        )
+    if kind not in _NUMBERS or len(values) != math.prod(shape) * np.dtype(_NUMBERS[kind]).itemsize:
+        raise ValueError(f"{what} has {len(values)} bytes of type {kind} for the shape {shape}")
     found = np.frombuffer(values, np.dtype(f"{order}{_NUMBERS[kind]}"))
-    return found.reshape(variable.shape, order="F")
+    return found.reshape(shape, order="F")
 
 
 def read_texts(path: Path, variable: MatVariable, order: str) -> tuple[str, ...]:
-    """Return the rows of a char matrix, or the texts of a cell array; () where it has others.
+    """Return the rows of a char matrix, or the texts of a cell array; () for other content.
 
     Raises:
         DataError, ValueError: it is damaged, or does not fit into memory.
     """
-    elements = iter_elements(_content(path, variable), order)
-    _, shape, kind = _header(elements, order)
+    elements = iter_elements(unpacked_content(path, variable), order)
+    _, shape, kind = parse_header(elements, order)
     if kind == "char":
-        return _rows(elements, shape, order)
+        return parse_text_rows(elements, shape, order)
     texts: list[str] = []
     for element_kind, content in elements:
         inner = iter_elements(content, order)
-        if element_kind != _MATRIX:
+        if element_kind != MATRIX:
             return ()
-        _, inner_shape, inner_kind = _header(inner, order)
-        rows = _rows(inner, inner_shape, order) if inner_kind == "char" else ()
+        _, inner_shape, inner_kind = parse_header(inner, order)
+        rows = parse_text_rows(inner, inner_shape, order) if inner_kind == "char" else ()
         if len(rows) > 1 or inner_kind != "char":
             return ()
         texts += rows or ("",)
     return tuple(texts)
 
 
-def _rows(
+def parse_text_rows(
     elements: Iterator[tuple[int, memoryview]], shape: tuple[int, ...], order: str
 ) -> tuple[str, ...]:
+    """Return the rows of a char matrix whose header was parsed; () if it is not a matrix of text.
+
+    Raises:
+        ValueError: the text has another length than its shape.
+    """
     kind, data = next(elements, (0, memoryview(b"")))
     encoding = _TEXTS.get(kind, "")
     if not encoding or len(shape) != 2:

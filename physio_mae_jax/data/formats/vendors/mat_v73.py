@@ -1,12 +1,13 @@
 """MATLAB files of version 7.3 (``save -v7.3``), which are HDF5: by h5py, an optional dependency.
 
-MATLAB stores the axes of an array in reverse. Only arrays that lie in the file itself are read:
+MATLAB stores the axes of an array in reverse. Only arrays in the file itself are read:
 links to other files, external storage and virtual datasets are ignored.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from physio_mae_jax.data.formats.vendors.mat_variables import (
 from physio_mae_jax.data.formats.vendors.vendor_format import Head, VendorFormat
 from physio_mae_jax.errors import DataError
 
+if TYPE_CHECKING:
+    import h5py
+
 _NAME = "MATLAB v7.3"
 _EXPECTED = "variables as MATLAB saves them (-v7.3)"
 _ERRORS = (OSError, ValueError, TypeError, KeyError, IndexError, RuntimeError, MemoryError)
@@ -42,7 +46,7 @@ def _is_v73(head: Head) -> bool:
     return head.data.startswith(b"MATLAB 7.3 MAT-file") and b"\x89HDF\r\n\x1a\n" in head.data[:2048]
 
 
-def _h5py(path: Path) -> Any:
+def _h5py(path: Path) -> ModuleType:
     try:
         import h5py
     except ImportError as error:
@@ -54,8 +58,8 @@ def _h5py(path: Path) -> Any:
     return h5py
 
 
-def _datasets(h5py: Any, file: Any) -> dict[str, Any]:
-    """Return the arrays of a file that lie in the file itself."""
+def _datasets(h5py: ModuleType, file: "h5py.File") -> dict[str, "h5py.Dataset"]:
+    """Return the arrays that are stored in the file itself."""
     found = {}
     for name in list(file)[:_MAX_VARIABLES]:
         if name.startswith("#") or not isinstance(file.get(name, getlink=True), h5py.HardLink):
@@ -66,7 +70,7 @@ def _datasets(h5py: Any, file: Any) -> dict[str, Any]:
     return found
 
 
-def _variables(datasets: Mapping[str, Any]) -> dict[str, Variable]:
+def _variables(datasets: Mapping[str, "h5py.Dataset"]) -> dict[str, Variable]:
     variables = {}
     for name, item in datasets.items():
         matlab = item.attrs.get("MATLAB_class", b"")
@@ -79,7 +83,7 @@ def _variables(datasets: Mapping[str, Any]) -> dict[str, Variable]:
     return variables
 
 
-def _texts(h5py: Any, file: Any, item: Any) -> tuple[str, ...]:
+def _texts(h5py: ModuleType, file: "h5py.File", item: "h5py.Dataset") -> tuple[str, ...]:
     """Read a char matrix, a text for each row, or a cell array of texts."""
     if item.dtype.kind == "u" and item.dtype.itemsize == 2 and item.size <= _MAX_TEXTS * 64:
         # Reversed axes: a row of the matrix is a column here.
@@ -122,7 +126,7 @@ def _probe(path: Path, entry: ManifestEntry) -> FileFacts:
         return facts
 
 
-def _check(path: Path, name: str, item: Any) -> None:
+def _check(path: Path, name: str, item: "h5py.Dataset") -> None:
     check_memory(f"{path}, variable {name!r}", item.nbytes, item.id.get_storage_size())
 
 
@@ -137,7 +141,7 @@ def _load(records: FileRecords) -> np.ndarray:
         _check(records.path, name, item)
         if item.dtype.kind not in "iuf":
             raise UnreadableError(
-                f"{records.path} changed: variable {name!r} is no array of numbers."
+                f"{records.path} changed: variable {name!r} is not an array of numbers."
             )
         values = item[()].T
         return values.reshape(squeezed(values.shape))

@@ -1,8 +1,8 @@
-"""Which variables of a MATLAB file are its signal, rate, names and units.
+"""Identification of the variables with the signal, rate, names and units in a MATLAB file.
 
-The signal is the variable that a manifest names under ``array``, else the one of a usual name, else
-the only array of numbers; the rate a number in ``fs`` and the like, names and units are texts. What
-is not there, a manifest states, as for an npz.
+The signal is the variable that a manifest names under ``array``, else the one with a usual name,
+else the only array of numbers. The rate is a number in a variable such as ``fs``; names and units
+are texts. A manifest states what the file lacks, as for an npz.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ RATES = ("fs", "sampling_rate_hz", "sampling_rate", "samplingrate", "sample_rate
 NAMES = ("channels", "channel_names", "labels", "ch_names", "leads", "lead_names", "sig_name",
          "channel_labels", "names")  # fmt: skip
 UNITS = ("units", "unit")
-# One number and a few settings are no signal.
+# Shorter arrays are settings, not signals.
 _MIN_SAMPLES = 64
 _SHOWN = 12
 
@@ -50,7 +50,7 @@ class Content(NamedTuple):
 
     Attributes:
         variables: Name -> description.
-        number: Reads a variable that holds one number.
+        number: Reads a variable with one number.
         texts: Reads a variable of texts.
     """
 
@@ -69,8 +69,8 @@ def describe(path: Path, entry: ManifestEntry, content: Content, name: str) -> F
         name: Name of the format.
 
     Raises:
-        DataError: the variable that the manifest names is not there or no array of numbers, two
-            variables may be the signal, or there is none.
+        DataError: the variable that the manifest names is absent or not an array of numbers, or no
+            variable may be the signal.
     """
     variables = content.variables
     signal = _signal(path, entry, variables)
@@ -82,7 +82,7 @@ def describe(path: Path, entry: ManifestEntry, content: Content, name: str) -> F
     units = _first(UNITS, variables, "text")
     channels = content.texts(names) if names else None
     if not channels or (len(shape) > 1 and len(channels) not in shape):
-        # Names of something else.
+        # They are not the names of the channels.
         channels, names = None, ""
     unit = content.texts(units) if units else ()
     count = len(channels or entry.channels or ()) or 1
@@ -113,8 +113,8 @@ def _signal(path: Path, entry: ManifestEntry, variables: Mapping[str, Variable])
         if entry.array not in variables or variables[entry.array].kind != "numeric":
             kind = variables[entry.array].kind if entry.array in variables else "absent"
             raise DataError(
-                f"{entry.label}: variable {entry.array!r} of {path} is {kind}, where an array of "
-                f"numbers is expected; it has {_listed(variables)}."
+                f"{entry.label}: variable {entry.array!r} of {path} is {kind}; an array of "
+                f"numbers is expected. The file has {_listed(variables)}."
             )
         return entry.array
     arrays = {
@@ -133,7 +133,7 @@ def _signal(path: Path, entry: ManifestEntry, variables: Mapping[str, Variable])
 
 
 def _first(names: Sequence[str], variables: Mapping[str, Variable], kind: str) -> str:
-    """Return the first variable of a usual name, '' where there is none."""
+    """Return the first variable with a usual name, '' if there is none."""
     by_name = {name.lower(): name for name in reversed(list(variables))}
     for name in names:
         found = by_name.get(name, "")

@@ -1,14 +1,15 @@
-"""CSV files of Muse headbands: of Mind Monitor, and of muselsl.
+"""CSV files of Muse headbands, as exported by Mind Monitor and muselsl.
 
-Mind Monitor (https://mind-monitor.com, technical manual): a line of names that begins with
-``TimeStamp``, band powers, ``RAW_TP9, RAW_AF7, RAW_AF8, RAW_TP10`` and ``AUX`` in microvolts,
-motion sensors and states, one line a sample of the EEG if the recording interval is 'constant';
-blinks, markers and connections are lines without samples. Times are those at which packets of 12
-samples arrived. muselsl: ``timestamps,TP9,AF7,AF8,TP10`` with seconds since 1970.
+Files of Mind Monitor (https://mind-monitor.com, technical manual) have a line of names that begins
+with ``TimeStamp``, with band powers, ``RAW_TP9, RAW_AF7, RAW_AF8, RAW_TP10`` and ``AUX`` in
+microvolts, motion sensors and states. There is one line per sample of the EEG if the recording
+interval is 'constant'; blinks, markers and connections are lines without samples. Times are those
+at which packets of 12 samples arrived. Files of muselsl have ``timestamps,TP9,AF7,AF8,TP10`` with
+seconds since 1970.
 
-The EEG has 256 Hz (220 Hz of the Muse of 2014). Motion sensors and PPG are slower and repeated from
-line to line; they are read only where a manifest lists them. No real export was at hand: the tests
-write files by this description.
+The EEG has 256 Hz (220 Hz in the Muse of 2014). Motion sensors and PPG are slower, and their values
+are repeated on consecutive lines; they are read only if a manifest lists them. The module is not
+tested on real exports, but on files written after this description.
 """
 
 import re

@@ -1,21 +1,21 @@
 """Text files of OpenSignals, by PLUX, for BITalino and biosignalsplux.
 
-Below ``# OpenSignals Text File Format`` a comment holds JSON: for each device, by its address, the
-``sampling rate``, the ``column`` names, the ``channels`` with a ``sensor`` and a ``label`` each,
-and the ``resolution`` in bits. After ``# EndOfHeader`` follows one line a sample, separated by
-tabs.
+The line ``# OpenSignals Text File Format`` is followed by a comment with a JSON object: for each
+device, by its address, the ``sampling rate``, the ``column`` names, the ``channels`` with a
+``sensor`` and a ``label`` each, and the ``resolution`` in bits. ``# EndOfHeader`` is followed by
+one line per sample, with columns separated by tabs.
 
-Samples are counts of the converter unless ``convertedValues`` says otherwise. The ECG sensors of
-both families have one published transfer function, ECG = (counts / 2^n - 1/2) VCC / gain, with
-VCC 3.3 V and gain 1100 (BITalino), 3.0 V and 1000 (biosignalsplux): it is read in mV. Other sensors
-differ between boards, which the file does not name; they are read in counts, without a unit.
+Samples are counts of the converter unless ``convertedValues`` is set. The ECG sensors of both
+families have a published transfer function, ECG = (counts / 2^n - 1/2) VCC / gain, with VCC 3.3 V
+and gain 1100 (BITalino), 3.0 V and 1000 (biosignalsplux), by which the ECG is converted to mV.
+Other sensors differ between boards, which the file does not name; they are read in counts, without
+a unit.
 """
 
 import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.origin import Origin
@@ -24,6 +24,7 @@ from physio_mae_jax.data.formats.vendors.text_table import TextColumn, TextTable
 from physio_mae_jax.data.formats.vendors.vendor_format import Head, VendorFormat
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import canonical_name
+from physio_mae_jax.types import JsonObject
 
 _NAME = "OpenSignals text"
 _TITLE = "# OpenSignals Text File Format"
@@ -35,7 +36,7 @@ _ECG_SENSORS = {"bitalino": (3.3, 1100.0), "biosignalsplux": (3.0, 1000.0)}
 _MV_PER_V = 1000.0
 _BOARD = re.compile(r"(?:BIT(?:REV)?|BITREV|PLUX)$", re.IGNORECASE)
 _SENSORS = {"resp": "RESP", "respiration": "RESP", "bvp": "PPG", "pzt": "RESP", "temp": "TEMP"}
-# Of BITalino: a line of four bits counts the samples.
+# Column of BITalino with a sample counter of four bits.
 _COUNTER = ("nSeq", 16)
 
 
@@ -49,7 +50,7 @@ def _describe(path: Path) -> TextTable:
     device = _device(path, lines[1 : end or 2])
     if end is None:
         raise UnreadableError(
-            f"{path}: no line {_END!r} ends its head within {_HEAD_LINES} lines; copy the file "
+            f"{path} has no line {_END!r} within {_HEAD_LINES} lines; copy the file "
             "again, or exclude it."
         )
     columns = _texts(device, "column", path)
@@ -57,8 +58,8 @@ def _describe(path: Path) -> TextTable:
     width = len(lines[end + 1].rstrip("\t").split("\t")) if end + 1 < len(lines) else 0
     if width and width != len(columns):
         raise UnreadableError(
-            f"{path}, line {end + 2}: {width} cells, where its head names {len(columns)} columns "
-            f"({', '.join(columns)[:100]}). Export the recording again, or exclude the file."
+            f"{path}, line {end + 2}: {width} cells; expected {len(columns)}, the columns of its "
+            f"head ({', '.join(columns)[:100]}). Export the recording again, or exclude the file."
         )
     family = str(device.get("device", ""))
     counter = _COUNTER[0] in columns and family.startswith("bitalino")
@@ -79,28 +80,28 @@ def _describe(path: Path) -> TextTable:
     )
 
 
-def _device(path: Path, lines: list[str]) -> dict[str, Any]:
+def _device(path: Path, lines: list[str]) -> JsonObject:
     """Return the description of the one device."""
     text = next((line[1:].strip() for line in lines if line.startswith("# {")), "")
     try:
         devices = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UnreadableError(
-            f"{path}: line 2 is no JSON object ({str(error)[:100]}), where the head of an "
-            "OpenSignals file has one. Export the recording again, or exclude the file."
+            f"{path}, line 2: expected a JSON object, the head of an OpenSignals file "
+            f"({str(error)[:100]}). Export the recording again, or exclude the file."
         ) from error
     found = [device for device in devices.values() if isinstance(device, dict)] if isinstance(
         devices, dict
     ) else []  # fmt: skip
     if len(found) != 1:
         raise DataError(
-            f"{path} holds {len(found)} devices, where one is expected; export each device to a "
-            "file of its own."
+            f"{path} contains {len(found)} devices; one is expected. Export each device to its "
+            "own file."
         )
     return found[0]
 
 
-def _texts(device: dict[str, Any], key: str, path: Path) -> list[str]:
+def _texts(device: JsonObject, key: str, path: Path) -> list[str]:
     values = device.get(key)
     if isinstance(values, list) and values and all(isinstance(v, str) for v in values):
         return values
@@ -110,17 +111,17 @@ def _texts(device: dict[str, Any], key: str, path: Path) -> list[str]:
     )
 
 
-def _rate_hz(device: dict[str, Any], path: Path) -> float:
+def _rate_hz(device: JsonObject, path: Path) -> float:
     rate_hz = device.get("sampling rate")
     if isinstance(rate_hz, int | float) and not isinstance(rate_hz, bool) and rate_hz > 0:
         return float(rate_hz)
     raise UnreadableError(
-        f"{path}: 'sampling rate' of its head reads {str(rate_hz)[:60]}; a number of samples a "
+        f"{path}: 'sampling rate' of its head reads {str(rate_hz)[:60]}; a number of samples per "
         "second is expected. Export the recording again, or exclude the file."
     )
 
 
-def _channels(device: dict[str, Any], columns: list[str], path: Path) -> tuple[TextColumn, ...]:
+def _channels(device: JsonObject, columns: list[str], path: Path) -> tuple[TextColumn, ...]:
     labels, sensors = _texts(device, "label", path), _texts(device, "sensor", path)
     missing = [label for label in labels if label not in columns]
     if missing or len(labels) != len(sensors) or not len(labels) <= _MAX_CHANNELS:
@@ -135,7 +136,7 @@ def _channels(device: dict[str, Any], columns: list[str], path: Path) -> tuple[T
     found = []
     for label, kind in zip(labels, kinds, strict=True):
         named = kind and kind.upper() not in ("RAW", "CUSTOM", "OTHER")
-        # 'A1' alone would be the reference electrode of an EEG.
+        # The name 'A1' would mean the reference electrode of an EEG.
         plain = kind if named else "input"
         name = kind if named and counts[kind] == 1 else f"{plain} {label}"
         gain, offset, unit = _transfer(device, kind, label, columns)
@@ -144,7 +145,7 @@ def _channels(device: dict[str, Any], columns: list[str], path: Path) -> tuple[T
 
 
 def _transfer(
-    device: dict[str, Any], kind: str, label: str, columns: list[str]
+    device: JsonObject, kind: str, label: str, columns: list[str]
 ) -> tuple[float, float, str]:
     """Return gain, offset and unit of a channel."""
     family = next((f for f in _ECG_SENSORS if str(device.get("device", "")).startswith(f)), "")
@@ -156,8 +157,8 @@ def _transfer(
     return range_mv / 2**bits, -range_mv / 2, "mV"
 
 
-def _bits(device: dict[str, Any], column: int, columns: list[str]) -> int:
-    """Return the resolution of a column in bits, 0 where the head does not state it."""
+def _bits(device: JsonObject, column: int, columns: list[str]) -> int:
+    """Return the resolution of a column in bits, 0 if the head does not state it."""
     resolution = device.get("resolution")
     if not isinstance(resolution, list):
         return 0
@@ -167,7 +168,7 @@ def _bits(device: dict[str, Any], column: int, columns: list[str]) -> int:
     return bits if isinstance(bits, int) and 0 < bits <= 32 else 0
 
 
-def _notes(channels: tuple[TextColumn, ...], device: dict[str, Any]) -> tuple[str, ...]:
+def _notes(channels: tuple[TextColumn, ...], device: JsonObject) -> tuple[str, ...]:
     raw = [c.name for c in channels if not c.unit]
     if not raw or device.get("convertedValues"):
         return ()

@@ -1,11 +1,11 @@
-"""Streams of Polar H10, OH1 and Verity Sense, as Polar Sensor Logger and its like export them.
+"""Streams of Polar H10, OH1 and Verity Sense, as exported by Polar Sensor Logger and similar apps.
 
-One file a stream, cells separated by semicolons: ``Phone timestamp;sensor timestamp [ns];`` and
-then ``timestamp [ms];ecg [uV]``, ``X [mg];Y [mg];Z [mg]``, ``X [dps];...``, or ``channel 0;channel
-1;channel 2;ambient`` of PPG. The sensor's time is in nanoseconds since 2000. The H10 records its
-ECG at 130 Hz (https://github.com/polarofficial/polar-ble-sdk, technical documentation); the other
-streams have several rates, which follow from the times. No real export was at hand: the tests write
-files by this description.
+There is one file per stream, with cells separated by semicolons: ``Phone timestamp;sensor timestamp
+[ns];`` and then ``timestamp [ms];ecg [uV]``, ``X [mg];Y [mg];Z [mg]``, ``X [dps];...``, or
+``channel 0;channel 1;channel 2;ambient`` for PPG. Sensor timestamps are in nanoseconds since 2000.
+The H10 records its ECG at 130 Hz (https://github.com/polarofficial/polar-ble-sdk, technical
+documentation); rates of the other streams are estimated from the times. The module is not tested on
+real exports, but on files written after this description.
 """
 
 import re
@@ -27,7 +27,7 @@ _SENSOR_TIME = "sensor timestamp [ns]"
 _BEGINS = ("phone timestamp", _SENSOR_TIME)
 _NAMED = re.compile(r"(.+?)\s*(?:\[(.+)\])?")
 _ECG_HZ = 130.0
-# A packet holds up to 73 samples of ECG; some versions stamp them together.
+# A packet has up to 73 samples of ECG, which some versions give one timestamp.
 _JITTER_S = 0.7
 _AXES = {"mg": "ACC", "g": "ACC", "dps": "GYRO", "deg/s": "GYRO"}
 
@@ -46,7 +46,7 @@ def _describe(path: Path) -> TextTable:
     if not columns:
         raise UnreadableError(
             f"{path}: none of its columns {', '.join(names)[:200]} is a stream of samples (ecg, "
-            "X/Y/Z or channel 0 of PPG); heart rates and intervals are no signals. Exclude it."
+            "X/Y/Z or channel 0 of PPG); heart rates and intervals are not signals. Exclude it."
         )
     is_ecg = any(column.name == "ECG" for column in columns)
     how = f"{_ECG_HZ:g} Hz of the H10, as its times agree" if is_ecg else "their mean step"

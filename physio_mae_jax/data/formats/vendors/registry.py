@@ -1,4 +1,4 @@
-"""The export formats of devices, and which of them a file is of: decided by its content.
+"""The export formats of devices, and recognition of the format of a file by its content.
 
 A new format is one module with a ``VendorFormat``, and one entry here.
 """
@@ -40,12 +40,12 @@ FORMATS: tuple[VendorFormat, ...] = (
     MAT_V73,
 )
 _ENDINGS = frozenset(ending for found in FORMATS for ending in found.endings)
-# Files of a folder are looked at when it is opened and whenever one is read.
+# The files of a folder are recognized when it is opened and whenever one is read.
 _REMEMBERED = 65_536
 
 
 def vendor_format(path: Path) -> VendorFormat | None:
-    """Return the format that a file is recognized as; None for other files, or where it is none."""
+    """Return the recognized format of a file; None for other files or a missing file."""
     if path.suffix.lower() not in _ENDINGS:
         return None
     try:
@@ -59,7 +59,7 @@ def vendor_recordings(files: Sequence[Path]) -> tuple[list[Path], set[Path]]:
     """Find the exports of devices among the files of one folder.
 
     Returns:
-        The files that stand for a recording each, and those that belong to one of them.
+        The files that name a recording each, and the other files of these recordings.
     """
     names = frozenset(path.name for path in files)
     found = [(path, vendor) for path in files if (vendor := vendor_format(path))]
@@ -71,7 +71,7 @@ def vendor_recordings(files: Sequence[Path]) -> tuple[list[Path], set[Path]]:
 
 
 def recording_of_folder(folder: Path) -> Path | None:
-    """Return the first file of a folder that is one recording, as of an Empatica E4; else None."""
+    """Return the file that names the recording of a folder, as for an Empatica E4; else None."""
     for vendor in FORMATS:
         paths = (folder / name for name in vendor.firsts)
         first = next((path for path in paths if path.is_file()), None)

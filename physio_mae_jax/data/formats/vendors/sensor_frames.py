@@ -1,8 +1,8 @@
-"""Sensors of one device at different rates and starts, as frames of one recording.
+"""Sensors of one device with different rates and starts, as frames of one recording.
 
-A frame is the shortest time in which every sensor has a whole number of samples (1/4 s of an E4).
-All sensors begin at their sample nearest to the latest start, at most half a sample from it, and
-end with the last frame that all of them have.
+A frame is the shortest duration in which every sensor has an integer number of samples (1/4 s for
+an E4). Each sensor is cropped at its sample nearest to the latest start, at most half a sample
+away, and after the last frame that all sensors have.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,12 +24,12 @@ _MAX_DENOMINATOR = 1000
 
 
 class Sensor(NamedTuple):
-    """What one sensor recorded.
+    """Recording of one sensor.
 
     Attributes:
         names: Channel names [k].
-        unit: Unit of the samples, '' where there is none.
-        values: Samples [n, k], float32.
+        unit: Unit of the samples, '' if there is none.
+        values: Samples [n, k]; ``as_frames`` takes float32.
         rate_hz: Sampling rate in Hz.
         start_s: Time of the first sample in seconds.
     """
@@ -48,7 +48,7 @@ class Frames(NamedTuple):
         values: Frames [num_frames, sum of samples_per_frame], channel after channel, float32.
         samples_per_frame: Samples of each channel in a frame [M].
         names, units, rates_hz: Description of each channel [M].
-        notes: What was cut off, for a warning.
+        notes: Time ranges that were removed, for a warning.
     """
 
     values: np.ndarray
@@ -60,7 +60,7 @@ class Frames(NamedTuple):
 
 
 def as_frames(sensors: Sequence[Sensor], where: str) -> Frames:
-    """Join sensors over the time that all of them cover.
+    """Join sensors over their common time range.
 
     Args:
         sensors: At least one.
@@ -119,7 +119,7 @@ def _samples_per_frame(rates_hz: Sequence[float], where: str) -> list[int]:
 
 
 def _common(a: Fraction, b: Fraction) -> Fraction:
-    """Return the greatest rate of which both are multiples."""
+    """Return the highest rate of which both are integer multiples."""
     while b:
         a, b = b, a % b
     return a
@@ -128,7 +128,7 @@ def _common(a: Fraction, b: Fraction) -> Fraction:
 def _cuts(
     sensors: Sequence[Sensor], skipped: Sequence[int], per_frame: Sequence[int], num_frames: int
 ) -> tuple[str, ...]:
-    """Report sensors of which more than one frame is cut off."""
+    """Describe the sensors from which a frame or more was removed."""
     notes = []
     for sensor, skip, count in zip(sensors, skipped, per_frame, strict=True):
         behind = len(sensor.values) - skip - num_frames * count
@@ -152,9 +152,9 @@ def frames_reader(
 
     Args:
         frames_of: Reads a recording from its path.
-        companions: Names of the files beside it that hold its samples.
-        origin: Where its rates, names and units come from.
-        is_folder: Whether the recording is all of its folder.
+        companions: Returns the names of its other sample files.
+        origin: Source of its rates, names and units.
+        is_folder: Whether the recording is a whole folder.
     """
 
     def probe(path: Path, entry: ManifestEntry) -> FileFacts:

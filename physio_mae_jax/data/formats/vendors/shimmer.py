@@ -1,11 +1,11 @@
-"""CSV exports of Shimmer sensors by Consensys, and of ShimmerCapture with the same names.
+"""CSV exports of Shimmer sensors by Consensys, and by ShimmerCapture with the same names.
 
-An optional ``sep=`` line, a line of names ``<device>_<signal>_CAL`` or ``_RAW``, a line of units,
-and one line a sample. The delimiter is a tab, comma or semicolon. Of a signal with both, the
-calibrated column is read. The signals known by their names are read as channels; the voltages of
-expansion inputs, the magnetometer and the pressure only where a manifest lists them.
+The file has an optional ``sep=`` line, a line of names ``<device>_<signal>_CAL`` or ``_RAW``, a
+line of units, and one line per sample. The delimiter is a tab, comma or semicolon. If a signal has
+both columns, the calibrated one is read. Signals with known names are read as channels; voltages of
+expansion inputs, magnetometer and pressure are read only if a manifest lists them.
 
-Times stamped by the receiver lie some tens of milliseconds beside those of a constant rate.
+Timestamps of the receiver deviate from those of a constant rate by some tens of milliseconds.
 """
 
 import re
@@ -26,7 +26,7 @@ _NAME = "Shimmer CSV"
 _COLUMN = re.compile(r"(?P<device>\w*?)_?(?P<signal>[A-Za-z][\w.\-/]*)_(?P<kind>CAL|RAW)")
 _SEPARATOR = re.compile(r"\"?sep=(.|\\t)\"?", re.IGNORECASE)
 _TIMES = ("Timestamp_Unix", "Timestamp", "System_Timestamp_Unix", "System_Timestamp")
-# Signal, without the bits of its converter -> channel.
+# Signal, without the resolution of its converter -> channel.
 _CHANNELS = {
     **{f"Accel_LN_{axis}": f"ACC_{axis}" for axis in "XYZ"},
     **{f"Gyro_{axis}": f"GYRO_{axis}" for axis in "XYZ"},
@@ -38,7 +38,7 @@ _CHANNELS = {
 }
 _WIDE_RANGE = {f"Accel_WR_{axis}": f"ACC_{axis}" for axis in "XYZ"}
 _BITS = re.compile(r"_(?:16|24)BIT$", re.IGNORECASE)
-# States of the device, and what it computes.
+# States of the device, and values that it computes.
 _NO_SIGNAL = re.compile(
     r"Battery|.*Range|.*Timestamp.*|Event_Marker|Packet_Reception.*|.*Status.*|.*(?:PPG|ECG)to\w+|"
     r".*IBI.*|.*Heart_Rate.*|GSR_Skin_Resistance",
@@ -54,7 +54,7 @@ _UNITS = {
     "u_siemens": "uS",
     "microsiemens": "uS",
 }
-# By the specification of a packet of Bluetooth, and the scheduler of the receiver.
+# From the length of a Bluetooth packet and the scheduling of the receiver.
 _JITTER_S = 0.25
 
 
@@ -121,7 +121,7 @@ def _signals(names: list[str]) -> dict[int, tuple[str, bool]]:
 
 
 def _device(names: list[str]) -> str:
-    """Return what all names begin with, up to an underscore: the name of the device."""
+    """Return the prefix of all names up to an underscore, which is the name of the device."""
     first, last = min(names), max(names)
     shared = next(
         (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first)
@@ -141,7 +141,7 @@ def _columns(
         if _NO_SIGNAL.fullmatch(signal) or (signal in calibrated and not is_calibrated):
             continue
         name = known.get(signal, "")
-        # A second sensor of one kind keeps its own name.
+        # A second sensor of the same kind keeps its own name.
         is_default = bool(name) and name not in used
         used |= {name}
         unit = _UNITS.get(units[index].lower(), units[index]) if is_calibrated else ""

@@ -1,4 +1,4 @@
-"""The first lines of a text file, split into cells: what headers of devices are read from."""
+"""The first lines of a text file, split into cells, for parsing the heads of exports."""
 
 import csv
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""Tables of text whose columns a format defines: samples by physical units, rate by clock or head.
+"""Text tables whose columns a format defines, with samples in physical units.
 
-A format describes the head of its file by a ``TextTable``; this module reads the table in pieces,
-finds its rate, and makes a reader of it. Cells that hold text where a number belongs are rejected
-with their line; empty cells are missing samples.
+A format describes the head of its file by a ``TextTable``; this module reads the table in chunks,
+infers its rate from a column of times if the head does not state it, and creates a reader. Text in
+place of a number is an error that names the line; empty cells are missing samples.
 """
 
 import csv
@@ -44,15 +44,15 @@ _SHOWN = 6
 
 
 class TextColumn(NamedTuple):
-    """A column that holds samples.
+    """A column of samples.
 
     Attributes:
         position: Position in the table, from 0.
         spelled: Name as in the file.
         name: Channel name.
-        unit: Unit of the channel, '' where there is none.
+        unit: Unit of the channel, '' if there is none.
         gain, offset: The channel is ``gain * value + offset``.
-        is_default: Whether it is read where no manifest lists channels.
+        is_default: Whether it is read if no manifest lists channels.
     """
 
     position: int
@@ -71,10 +71,9 @@ class Clock(NamedTuple):
         position: Position in the table, from 0.
         name: Name as in the file.
         unit: Unit of numbers, a key of ``time_units.SECONDS``; None for dates.
-        jitter_s: How far times may lie from those of a constant rate, as they do where a receiver
-            stamps packets; 0 for times of a constant rate.
-        nominal_hz: Rates of the device, of which the mean rate of the times must be one; empty for
-            any.
+        jitter_s: Maximum difference of times from those of a constant rate, for timestamps that a
+            receiver assigns to packets; 0 for times of a constant rate.
+        nominal_hz: Rates of the device, one of which the times must have on average; empty for any.
     """
 
     position: int
@@ -86,17 +85,17 @@ class Clock(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TextTable:
-    """What the head of a table states.
+    """Description of a table by its head.
 
     Attributes:
         format: Name of the format, for messages.
-        head: Where its samples begin, and how cells are separated.
-        columns: Columns that hold samples.
-        origin: Where rate, names and units come from.
-        sampling_rate_hz: Rate stated by the head in Hz; None where ``clock`` gives it.
-        clock: Column of times; None where ``sampling_rate_hz`` is stated.
-        counter: Index of a column of sample numbers, and the number at which it starts again.
-        skips_events: Whether lines without a sample are events and no missing samples.
+        head: First line of samples and delimiter of cells.
+        columns: Columns of samples.
+        origin: Source of rate, names and units.
+        sampling_rate_hz: Rate stated by the head in Hz; None if ``clock`` determines it.
+        clock: Column of times; None if ``sampling_rate_hz`` is stated.
+        counter: Index of a column of sample numbers, and the modulus of these numbers.
+        skips_events: Whether lines without a sample are events instead of missing samples.
         notes: Assumptions, for a warning.
     """
 
@@ -112,7 +111,7 @@ class TextTable:
 
 
 def text_reader(describe: Callable[[Path], TextTable]) -> Reader:
-    """Make a reader of tables whose head ``describe`` understands."""
+    """Create a reader of tables whose head ``describe`` parses."""
 
     def probe(path: Path, entry: ManifestEntry) -> FileFacts:
         with name_file_in_errors(path, "a table of numbers below its head", _ERRORS):
@@ -124,7 +123,9 @@ def text_reader(describe: Callable[[Path], TextTable]) -> Reader:
             by_index = {column.position: column for column in table.columns}
             stored = records.stored_columns or ()
             if not set(stored) <= by_index.keys():
-                raise UnreadableError(f"{records.path} changed: it lost columns since opened.")
+                raise UnreadableError(
+                    f"{records.path} changed: it has fewer columns than when it was opened."
+                )
             pieces = [np.empty((0, len(stored)), np.float32)]
             columns = [by_index[index] for index in stored]
             pieces += [piece.values for piece in _pieces(records.path, table, columns)]
@@ -134,7 +135,7 @@ def text_reader(describe: Callable[[Path], TextTable]) -> Reader:
 
 
 class ReadTable(NamedTuple):
-    """A table that was read as a whole.
+    """A completely read table.
 
     Attributes:
         values: Samples [n, k] of its columns, float32.
@@ -148,10 +149,10 @@ class ReadTable(NamedTuple):
 
 
 def read_text_table(path: Path, table: TextTable) -> ReadTable:
-    """Read a table with a clock of numbers as a whole.
+    """Read a complete table whose times are numbers.
 
     Raises:
-        UnreadableError: a cell is no number, or the times are not those of a constant rate.
+        UnreadableError: a cell is not a number, or the times are not those of a constant rate.
     """
     clock = table.clock
     assert clock is not None
@@ -175,8 +176,8 @@ def _probe(path: Path, entry: ManifestEntry, table: TextTable) -> FileFacts:
     """Describe a table by reading all of it.
 
     Raises:
-        UnreadableError: a cell is no number, or the times are not those of a constant rate.
-        DataError: a channel that the manifest lists is not there, or the rate is not plausible.
+        UnreadableError: a cell is not a number, or the times are not those of a constant rate.
+        DataError: a channel that the manifest lists is missing, or the rate is not plausible.
     """
     columns = [c for c in table.columns if entry.channels is not None or c.is_default]
     if entry.channels is not None:
@@ -184,7 +185,7 @@ def _probe(path: Path, entry: ManifestEntry, table: TextTable) -> FileFacts:
         columns = [columns[i] for i in picked]
     if not columns:
         raise UnreadableError(
-            f"{path} has no signals that are known ({_listed(table.columns) or 'no columns'}); "
+            f"{path} has no known signals ({_listed(table.columns) or 'no columns'}); "
             "list channels in a manifest, or exclude the file."
         )
     length, missed = 0, 0
@@ -230,7 +231,7 @@ def _listed(columns: Sequence[TextColumn]) -> str:
 
 
 class _Piece(NamedTuple):
-    """Some lines of a table: samples [n, k] float32, and the cells of the clock [n]."""
+    """A chunk of a table: samples [n, k] float32, and the cells of the clock [n]."""
 
     start: int
     values: np.ndarray
@@ -239,7 +240,7 @@ class _Piece(NamedTuple):
 
 
 def _pieces(path: Path, table: TextTable, columns: Sequence[TextColumn]) -> Iterator[_Piece]:
-    """Read columns in pieces, in physical units; empty lines at the end are skipped."""
+    """Read columns in chunks, in physical units; empty lines at the end are skipped."""
     readers = [NumberColumn(_column(c), path, table.head) for c in columns]
     gains = np.array([c.gain for c in columns])
     offsets = np.array([c.offset for c in columns])
@@ -285,7 +286,7 @@ def _rate(
     path: Path,
     entry: ManifestEntry,
 ) -> tuple[float | None, str]:
-    """Return the rate by the clock, None where only a manifest can state it, and a doubt."""
+    """Return the rate from the clock, None if only a manifest can state it, and a warning or ''."""
     assert table.clock is not None
     context = Context(
         str(path),

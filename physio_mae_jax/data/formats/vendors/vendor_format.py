@@ -1,4 +1,4 @@
-"""What an export format of a device is: how it is recognized, and its reader."""
+"""Definition of an export format: how it is recognized, and its reader."""
 
 import gzip
 import zlib
@@ -19,14 +19,14 @@ class Head(NamedTuple):
 
     Attributes:
         path: Path of the file.
-        data: Its first bytes, unpacked where it ends in .gz.
+        data: Its first bytes, decompressed if its name ends in .gz.
     """
 
     path: Path
     data: bytes
 
     def lines(self, count: int) -> list[str]:
-        """Return the first lines as text, without their ends; characters of no text are '�'."""
+        """Return the first lines as text, without their ends; undecodable bytes become '�'."""
         encoding = next((e for mark, e in _ENCODINGS if self.data.startswith(mark)), "utf-8")
         text = self.data.decode(encoding, "replace")
         return text.replace("\r\n", "\n").replace("\r", "\n").split("\n", count)[:count]
@@ -37,11 +37,11 @@ class VendorFormat(NamedTuple):
 
     Attributes:
         name: Name of the format, for messages.
-        endings: Endings that such files have; others are not opened to look.
-        recognize: Whether a file that begins so is of the format.
-        reader: How it is probed, loaded and read.
-        parts: For a recording of several files in a folder: name of the first file, by the names
-            of all files -> names of the others that belong to it; None for single files.
+        endings: Endings of such files; files with other endings are not opened.
+        recognize: Returns whether a file with this beginning has the format.
+        reader: Reader of such files.
+        parts: For recordings of several files in a folder: (path of the first file, names of all
+            files) -> names of the other files of the recording; None for single files.
         firsts: Names that the first file of such a recording may have, in order.
     """
 
@@ -57,7 +57,7 @@ def read_head(path: Path) -> Head:
     """Read the beginning of a file.
 
     Raises:
-        DataError: it is no regular file, or cannot be opened.
+        DataError: it is not a regular file, or cannot be opened.
     """
     with open_regular(path, "copy it again, or exclude it.") as file:
         if path.suffix.lower() != ".gz":

@@ -136,8 +136,10 @@ def test_draft_says_what_was_recognized(tmp_path: Path, capsys) -> None:
     [
         ("EDA.csv", lambda t: t.replace("4.000000", "-4.000000", 1), "EDA.csv begins with"),
         ("EDA.csv", lambda t: t + "x\n", r"EDA.csv, line 83: column 1 reads 'x', where a number"),
+        ("EDA.csv", lambda t: t.replace("4.000000\n", "4.000000\n\n", 1), "line 3 is empty"),
         ("EDA.csv", lambda t: t + "\n1\n", r"EDA.csv, line 83: column 1 reads 'nan'"),
         ("ACC.csv", lambda t: "\n".join(x.partition(",")[0] for x in t.splitlines()), "3 columns"),
+        ("ACC.csv", lambda t: t.replace("32.000000", "16.000000", 1), "ACC.csv begins with"),
         ("TEMP.csv", lambda t: t.replace("1600000000", "1700000000", 1), "no time in common"),
         ("BVP.csv", lambda t: t.replace(".", "\0.", 9), "BVP.csv has NUL bytes"),
         ("EDA.csv", lambda t: t.replace("4.000000", "4.017000", 1), "no frame of at most"),
@@ -163,7 +165,7 @@ def test_zips_that_are_none_or_hold_two_or_expand(tmp_path: Path) -> None:
     pack(tmp_path / "p1", tmp_path / "a.zip")
     with zipfile.ZipFile(tmp_path / "a.zip", "a") as archive:
         archive.write(tmp_path / "p1" / "BVP.csv", "again/BVP.csv")
-    with pytest.raises(DataError, match=r"holds BVP\.csv twice"):
+    with pytest.raises(DataError, match=r"contains BVP\.csv twice"):
         open_files([tmp_path / "a.zip"])
     (tmp_path / "b.zip").write_bytes(b"PK\x03\x04 no zip")
     with pytest.raises(DataError, match=r"ending in '\.zip' cannot be read"):

@@ -69,7 +69,7 @@ def test_lost_samples_of_open_signals_are_reported(tmp_path: Path, caplog) -> No
         ({"sampling rate": "fast"}, "'sampling rate' of its head reads fast; a number"),
         ({"column": "nSeq"}, "'column' of its head reads nSeq; a list of texts"),
         ({"label": ["A1", "A9"]}, "2 labels for 2 sensors, A9 of them not among"),
-        ({"column": ["nSeq", "A1", "A2"]}, "line 4: 7 cells, where its head names 3 columns"),
+        ({"column": ["nSeq", "A1", "A2"]}, "line 4: 7 cells; expected 3, the columns of its head"),
     ],
 )
 def test_broken_open_signals(change: dict, message: str, tmp_path: Path) -> None:
@@ -82,10 +82,10 @@ def test_broken_open_signals(change: dict, message: str, tmp_path: Path) -> None
 def test_open_signals_without_json_or_of_two_devices(tmp_path: Path) -> None:
     path = tmp_path / "o.txt"
     for head, message in (
-        ('# {"a": {}, "b": {}}\n# EndOfHeader\n', "holds 2 devices"),
-        ("# {'a'\n# EndOfHeader\n", "line 2 is no JSON object"),
-        (f"# {'[' * 90_000}\n# EndOfHeader\n", "line 2 is no JSON object"),
-        ("1\t2\n" * 50, "line 2 is no JSON object"),
+        ('# {"a": {}, "b": {}}\n# EndOfHeader\n', "contains 2 devices"),
+        ("# {'a'\n# EndOfHeader\n", "line 2: expected a JSON object"),
+        (f"# {'[' * 90_000}\n# EndOfHeader\n", "line 2: expected a JSON object"),
+        ("1\t2\n" * 50, "line 2: expected a JSON object"),
     ):
         path.write_text(f"# OpenSignals Text File Format\n{head}1\t2\n")
         with pytest.raises(DataError, match=message):

@@ -57,10 +57,10 @@ def test_polar(kind, rate_hz, names, unit, columns, tmp_path: Path) -> None:
 
 def test_lost_samples_of_polar_are_an_error(tmp_path: Path) -> None:
     write_polar(tmp_path, "ECG", 130, lost=400)
-    with pytest.raises(DataError, match=r"ECG.txt, line 803: .* jumps by 3\.085 s, where steps"):
+    with pytest.raises(DataError, match=r"ECG.txt, line 803: .* jumps by 3\.085 s; steps of"):
         open_folder(tmp_path)
     write_polar(tmp_path, "ECG", 200)
-    with pytest.raises(DataError, match="gives 200 samples per second, where the device has 130"):
+    with pytest.raises(DataError, match="gives 200 samples per second; the device has 130"):
         open_folder(tmp_path)
     entry = {"file": "Polar_H10_1_ECG.txt", "sampling_rate_hz": 200}
     (tmp_path / "manifest.json").write_text(json.dumps({"recordings": [entry]}))
