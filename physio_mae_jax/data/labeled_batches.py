@@ -9,34 +9,42 @@ from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.pipeline import (
     InfiniteShuffle,
     LoaderConfig,
-    augment_window,
-    stack_windows,
+    ReadBatch,
+    WindowDraw,
 )
 from physio_mae_jax.data.prefetch import prefetch
 from physio_mae_jax.data.window_transform import Example
 from physio_mae_jax.data.windows import WindowReader
 
 
-class _RandomInstanceWindow(grain.transforms.RandomMap):
-    """Reads a random window of an instance; all valid starts are equally likely."""
+class _RandomInstanceCrop(grain.transforms.RandomMap):
+    """Draws a random window of an instance; all valid starts are equally likely."""
 
-    def __init__(self, reader: WindowReader, instances: Instances, config: LoaderConfig) -> None:
+    def __init__(self, reader: WindowReader, instances: Instances, augments: bool) -> None:
         self._reader = reader
         self._instances = instances
-        self._config = config
+        self._augments = augments
 
-    def random_map(self, element: int, rng: np.random.Generator) -> Example:
+    def random_map(self, element: int, rng: np.random.Generator) -> tuple[WindowDraw, np.ndarray]:
         instances, recording = self._instances, int(self._instances.recording[element])
         if instances.first[element] < 0:
             starts = self._reader.starts(recording)
             start = starts[int(rng.integers(len(starts)))]
         else:
             start = int(rng.integers(instances.first[element], instances.last[element] + 1))
-        window = self._reader.read(recording, start)
-        window = augment_window(
-            window, self._config.augment, self._reader.config.sampling_rate_hz, rng
-        )
-        return window | {"target": instances.targets[element]}
+        draw = WindowDraw.of(recording, start, rng=rng if self._augments else None)
+        return draw, instances.targets[element]
+
+
+class _ReadLabeledBatch:
+    """Reads and augments the windows of a batch, and stacks their targets."""
+
+    def __init__(self, reader: WindowReader, config: LoaderConfig) -> None:
+        self._read = ReadBatch(reader, config.augment)
+
+    def __call__(self, drawn: Sequence[tuple[WindowDraw, np.ndarray]]) -> Example:
+        draws, targets = zip(*drawn, strict=True)
+        return self._read(draws) | {"target": np.stack(targets)}
 
 
 def labeled_training_batches(
@@ -60,8 +68,12 @@ def labeled_training_batches(
     dataset = (
         grain.MapDataset.source(InfiniteShuffle(slots, config.seed))
         .seed(config.seed)
-        .random_map(_RandomInstanceWindow(reader, instances, config))
-        .batch(config.local_batch_size, drop_remainder=True)
+        .random_map(_RandomInstanceCrop(reader, instances, not config.augment.is_off))
+        .batch(
+            config.local_batch_size,
+            drop_remainder=True,
+            batch_fn=_ReadLabeledBatch(reader, config),
+        )
     )[config.process_index :: config.process_count]
     options = grain.ReadOptions(num_threads=config.num_threads, prefetch_buffer_size=16)
     return iter(dataset.to_iter_dataset(options))
@@ -92,8 +104,8 @@ def evaluation_batches(
     )
 
     def read(batch: Sequence[tuple[np.int64, np.int64]]) -> dict[str, np.ndarray]:
-        windows = [reader.read(int(recording), int(start)) for recording, start in batch]
-        return stack_windows(windows + [windows[-1]] * (batch_size - len(windows)))
+        windows = [(int(recording), int(start), 1.0) for recording, start in batch]
+        return reader.read_batch(windows + [windows[-1]] * (batch_size - len(windows)))
 
     batches = [
         windows_to_read[i : i + batch_size] for i in range(0, len(windows_to_read), batch_size)

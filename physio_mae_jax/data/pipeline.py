@@ -1,7 +1,9 @@
 """From recordings to batches: Grain for training, a fixed list for validation."""
 
+import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import grain
 import numpy as np
@@ -89,32 +91,57 @@ class InfiniteShuffle:
         return order
 
 
+class WindowDraw(NamedTuple):
+    """A window to read: its recording, start and tempo, and the generator that augments it."""
+
+    recording: int
+    start: int
+    tempo: float
+    rng: np.random.Generator | None
+
+    @classmethod
+    def of(
+        cls, recording: int, start: int, tempo: float = 1.0, *, rng: np.random.Generator | None
+    ) -> "WindowDraw":
+        """Keep a copy of the generator, as Grain uses its generators again."""
+        return cls(recording, start, tempo, copy.deepcopy(rng))
+
+
 class _RandomCrop(grain.transforms.RandomMap):
-    """Reads a window at a uniformly random tempo and start."""
+    """Draws a window at a uniformly random tempo and start."""
 
     def __init__(self, reader: WindowReader, config: LoaderConfig) -> None:
         self._reader = reader
-        self._augment = config.augment
+        self._augments = not config.augment.is_off
         steps = [round(bound / _SPEED_STEP) for bound in config.speed_perturbation]
         self._speeds = np.arange(steps[0], steps[1] + 1) * _SPEED_STEP
 
-    def random_map(self, element: int, rng: np.random.Generator) -> Example:
+    def random_map(self, element: int, rng: np.random.Generator) -> WindowDraw:
         speed = float(rng.choice(self._speeds)) if len(self._speeds) > 1 else 1.0
         starts = self._reader.starts(element, speed)
-        window = self._reader.read(element, starts[int(rng.integers(len(starts)))], speed)
-        return augment_window(window, self._augment, self._reader.config.sampling_rate_hz, rng)
+        start = starts[int(rng.integers(len(starts)))]
+        return WindowDraw.of(element, start, speed, rng=rng if self._augments else None)
 
 
-def augment_window(
-    window: Example, config: AugmentConfig, sampling_rate_hz: float, rng: np.random.Generator
-) -> Example:
-    """Augment a window of ``WindowReader.read`` for training."""
-    if config.is_off:
-        return window
-    signal, present = augment(
-        window["signal"], window["channel_mask"], sampling_rate_hz, config, rng
-    )
-    return window | {"signal": signal, "channel_mask": present}
+class ReadBatch:
+    """Reads the windows of a batch, and augments them."""
+
+    def __init__(self, reader: WindowReader, augment: AugmentConfig) -> None:
+        self._reader = reader
+        self._augment = augment
+
+    def __call__(self, draws: Sequence[WindowDraw]) -> Example:
+        batch = self._reader.read_batch([draw[:3] for draw in draws])
+        for index, draw in enumerate(draws):
+            if draw.rng is not None:
+                batch["signal"][index], batch["channel_mask"][index] = augment(
+                    batch["signal"][index],
+                    batch["channel_mask"][index],
+                    self._reader.config.sampling_rate_hz,
+                    self._augment,
+                    draw.rng,
+                )
+        return batch
 
 
 def training_batches(
@@ -131,7 +158,11 @@ def training_batches(
     dataset = (
         _shuffle_recordings(reader, recordings, config)
         .random_map(_RandomCrop(reader, config))
-        .batch(config.local_batch_size, drop_remainder=True)
+        .batch(
+            config.local_batch_size,
+            drop_remainder=True,
+            batch_fn=ReadBatch(reader, config.augment),
+        )
     )[config.process_index :: config.process_count]
     options = grain.ReadOptions(num_threads=config.num_threads, prefetch_buffer_size=16)
     return iter(dataset.to_iter_dataset(options))
@@ -185,13 +216,7 @@ def validation_batches(
     size = config.local_batch_size
     firsts = range(config.process_index * size, len(padded), config.batch_size)
     return [
-        stack_windows(
-            [reader.read(*starts[padded[i]]) | {"weight": weight[i]} for i in range(f, f + size)]
-        )
+        reader.read_batch([(*starts[padded[i]], 1.0) for i in range(f, f + size)])
+        | {"weight": weight[f : f + size]}
         for f in firsts
     ]
-
-
-def stack_windows(examples: Sequence[Example]) -> Example:
-    """Stack the entries of windows on a leading axis."""
-    return {name: np.stack([example[name] for example in examples]) for name in examples[0]}

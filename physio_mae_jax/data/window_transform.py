@@ -91,6 +91,13 @@ class WindowSpec:
     before: int
     after: int
 
+    @property
+    def copied_rows(self) -> np.ndarray | None:
+        """Rows [m] of the recording that are the window's channels, if nothing else is done."""
+        if self.band or self.change.up != self.change.down:
+            return None
+        return self.plan.montage.selected_rows
+
 
 def plan_window(
     info: RecordingInfo, plan: ChannelPlan, config: WindowConfig, start: int, tempo: float = 1.0
@@ -152,6 +159,26 @@ def make_window(raw: np.ndarray, spec: WindowSpec) -> Example:
     Raises:
         DataError: A value is not finite.
     """
+    signal, varies = z_score(derive_window(raw, spec))
+    return {
+        "signal": _padded(signal, spec.num_channels),
+        "channel_mask": _padded(varies, spec.num_channels),
+        "channel_ids": _padded(spec.plan.ids, spec.num_channels),
+    }
+
+
+def derive_window(raw: np.ndarray, spec: WindowSpec) -> np.ndarray:
+    """Derive, resample and filter the channels of one window, without normalization.
+
+    Args:
+        raw, spec: As in ``make_window``.
+
+    Returns:
+        [m, L] float32, up to an offset and a scale of each channel.
+
+    Raises:
+        DataError: A value is not finite.
+    """
     made = spec.plan.montage.apply(raw if in_range(raw) else raw.astype(np.float64))
     _check_finite(made, spec)
     made = level_rows(made, raw.dtype)
@@ -160,12 +187,7 @@ def make_window(raw: np.ndarray, spec: WindowSpec) -> Example:
     if spec.band:
         kept = slice(spec.before, spec.before + spec.num_samples)
         resampled = spec.band.apply(resampled)[:, kept]
-    signal, varies = z_score(resampled)
-    return {
-        "signal": _padded(signal, spec.num_channels),
-        "channel_mask": _padded(varies, spec.num_channels),
-        "channel_ids": _padded(spec.plan.ids, spec.num_channels),
-    }
+    return resampled
 
 
 def _padded(values: np.ndarray, num_channels: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
+from physio_mae_jax.data.window_stack import make_windows
 from physio_mae_jax.data.window_starts import WindowStarts, window_starts
 from physio_mae_jax.data.window_transform import Example, WindowConfig, make_window, plan_window
 from physio_mae_jax.errors import DataError
@@ -77,6 +78,30 @@ class WindowReader:
             "subject": self._subjects[recording],
             "recording": np.int32(recording),
             "start": np.int32(start * tempo),
+        }
+
+    def read_batch(self, windows: Sequence[tuple[int, int, float]]) -> Example:
+        """Read the windows (recording, start, tempo) of a batch; see ``read``.
+
+        Returns:
+            Entries of ``read`` with a leading axis, equal bit for bit to those of single windows.
+
+        Raises:
+            DataError: a value in a window is not finite.
+        """
+        recordings, starts, tempos = (np.asarray(column) for column in zip(*windows, strict=True))
+        specs = [
+            plan_window(self.source.recordings[r], self.plan(r), self.config, start, tempo)
+            for r, start, tempo in windows
+        ]
+        raw = [
+            self.source.read(recording, spec.first, spec.last)
+            for (recording, _, _), spec in zip(windows, specs, strict=True)
+        ]
+        return make_windows(raw, specs) | {
+            "subject": self._subjects[recordings],
+            "recording": recordings.astype(np.int32),
+            "start": (starts * tempos).astype(np.int32),
         }
 
 

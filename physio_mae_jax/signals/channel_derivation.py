@@ -45,15 +45,15 @@ class ChannelDerivation:
         return tuple(sorted({row for terms in self.rows for row, _ in terms}))
 
     @functools.cached_property
-    def _selected_rows(self) -> np.ndarray | None:
+    def selected_rows(self) -> np.ndarray | None:
         """The row of each channel if all are unmodified rows of the recording, else None."""
         selected = [terms[0][0] for terms in self.rows if len(terms) == 1 and terms[0][1] == 1.0]
         return np.asarray(selected, np.intp) if len(selected) == len(self.rows) else None
 
     def apply(self, signal: np.ndarray) -> np.ndarray:
         """Map [M, n] to [target, n] of the same type; absent channels are all zero."""
-        if self._selected_rows is not None:
-            return signal[self._selected_rows]
+        if self.selected_rows is not None:
+            return signal[self.selected_rows]
         result = np.zeros((len(self.rows), signal.shape[1]), signal.dtype)
         for channel, terms in enumerate(self.rows):
             for row, factor in terms:

@@ -195,6 +195,11 @@ def _sections(low_hz: float, high_hz: float, sampling_rate_hz: float) -> np.ndar
     return scipy_signal.butter(2, (low_hz, high_hz), "bandpass", fs=sampling_rate_hz, output="sos")
 
 
+def largest_magnitude(signal: np.ndarray) -> np.ndarray:
+    """Return the largest magnitude of each row of [R, L] as float64 [R]; NaN if a sample is."""
+    return np.maximum(signal.max(axis=-1), -signal.min(axis=-1)).astype(np.float64)
+
+
 def z_score(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Z-score each channel over time (unbiased standard deviation), clipped to ±10.
 
@@ -205,21 +210,37 @@ def z_score(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         signal: [M, L] float32, zeros if a channel is flat.
         varies: [M] bool, False if a channel is flat over the window (lead off).
     """
-    # Differences from the mean are computed in float64, so that a large offset does not reduce
-    # precision, and then fit float32. Few passes over the samples, since this runs for every
-    # window.
     if signal.dtype.kind != "f":
         signal = signal.astype(np.float64)
-    largest = np.maximum(signal.max(axis=-1), -signal.min(axis=-1)).astype(np.float64)
+    largest = largest_magnitude(signal)
     powers = exponents(largest)
     if powers is not None:  # too large or small to be squared in float32
         signal = np.ldexp(signal.astype(np.float64), powers[:, None]).astype(signal.dtype)
         largest = np.ldexp(largest, powers)
+    normalized = np.empty(signal.shape, np.float32)
+    return normalized, z_score_rows(signal, largest, normalized)
+
+
+def z_score_rows(signal: np.ndarray, largest: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Z-score rows as ``z_score`` does, where their squares are known to fit float32.
+
+    Args:
+        signal: [R, L] finite float.
+        largest: [R] ``largest_magnitude`` of the rows.
+        out: [R, L] float32 that receives the result; may be ``signal``.
+
+    Returns:
+        [R] bool, False if a row is flat.
+    """
+    # Differences from the mean are computed in float64, so that a large offset does not reduce
+    # precision, and then fit float32. Few passes over the samples, since this runs for every
+    # window.
     mean = signal.mean(axis=-1, keepdims=True, dtype=np.float64)
-    centered = np.subtract(signal, mean, dtype=np.float64).astype(np.float32)
-    squares = np.einsum("ml,ml->m", centered, centered, optimize=False)
+    np.subtract(signal, mean, out=out, dtype=np.float64, casting="same_kind")
+    squares = np.einsum("ml,ml->m", out, out, optimize=False)
     std = np.sqrt(squares.astype(np.float64) / (signal.shape[-1] - 1))
     varies = std > flat_fraction(signal.dtype) * largest
     scale = np.where(varies, 1 / np.where(varies, std, 1.0), 0.0).astype(np.float32)
-    centered *= scale[:, None]
-    return np.clip(centered, -Z_SCORE_LIMIT, Z_SCORE_LIMIT, out=centered), varies
+    out *= scale[:, None]
+    np.clip(out, -Z_SCORE_LIMIT, Z_SCORE_LIMIT, out=out)
+    return varies
