@@ -81,7 +81,7 @@ def start(
         "JAX_COMPILATION_CACHE_DIR": os.environ.get(
             "JAX_COMPILATION_CACHE_DIR", str(workdir.parent / "cache")
         ),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_NUM_CPU_DEVICES": str(cpu_devices),
     }
     workdir.parent.mkdir(parents=True, exist_ok=True)
