@@ -35,7 +35,7 @@ _SHORT = {**_ONE_STEP, "optimizer.warmup_steps": 0}
 _NARROW = {"model.width": 16, "model.decoder_width": 8}
 _RATE_HZ = 100.0
 # Not kept: pictures, logs of the machine, and the weights of each fold, which nothing reads again.
-_LEFT_OUT = {"plots", "tensorboard", ".lock", "hosts.jsonl"}
+_EXCLUDED = {"plots", "tensorboard", ".lock", "hosts.jsonl"}
 _FOLDS = "leave_one_out"
 
 
@@ -160,8 +160,8 @@ def _pack(folder: Path, archive: Path) -> None:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
         for path in sorted(folder.rglob("*")):
             parts = path.relative_to(folder.parent).parts
-            excluded = _LEFT_OUT | ({"checkpoints"} if folder.name == _FOLDS else set())
-            if path.is_file() and not excluded & set(parts):
+            names = _EXCLUDED | ({"checkpoints"} if folder.name == _FOLDS else set())
+            if path.is_file() and not names & set(parts):
                 # A fixed date, so that equal files give equal archives.
                 entry = zipfile.ZipInfo("/".join(parts))
                 packed.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)

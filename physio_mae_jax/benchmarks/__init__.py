@@ -10,6 +10,7 @@ Modules::
     planning     largest batch that fits a GPU, from the planned memory of the compiled step,
                  without running
     profile      profiler trace of a few calls, and its most expensive operations
+    reading      windows per second of the training reader, beside a PyTorch DataLoader
     scaling      scaling table from the lines of ``physio_mae_jax.benchmark`` for several device
                  counts
     sweep        scaling of a training step's time and memory with the size of a setting

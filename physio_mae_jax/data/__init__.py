@@ -48,6 +48,7 @@ Modules::
                        downloads
     unclear            warnings about unknown channel names and units, logged when data is opened
     validation         checking every recording before training, so that bad data fails early
+    window_stack       windows of a batch, made at once
     window_starts      valid window starts in a recording with gaps
     window_transform   from raw samples of a recording to one model-ready window: pure functions of
                        arrays

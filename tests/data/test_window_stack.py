@@ -84,7 +84,7 @@ def test_windows_of_any_amplitude_are_those_of_single_ones(changes):
 
 
 def test_many_short_windows_are_those_of_single_ones():
-    """The mean of a row does not depend on its place among the rows that are summed."""
+    """The mean of a row does not depend on its position among the rows that are summed."""
     specs = [planned(recording(), start, channels="II,PPG,I") for start in range(700)]
     raw = [samples(spec, seed, offset=1e3) for seed, spec in enumerate(specs)]
     assert_as_single(raw, specs)

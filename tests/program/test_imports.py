@@ -21,7 +21,7 @@ PACKAGES = {
     "evaluation": {
         *("signals", "models", "objectives", "training", "inference", "plots", "data"),
     },
-    "benchmarks": {"signals", "models", "objectives", "training", "inference"},
+    "benchmarks": {"signals", "models", "objectives", "training", "inference", "data"},
 }
 # Below all packages, without a heavy library.
 BASE = (
@@ -61,16 +61,16 @@ LIBRARIES = {
     "absl": {"main.py", "benchmark.py", "cli.py"},
     "matplotlib": {"plots", "atomic_files.py"},
     "sklearn": {"inference/sklearn_transformer.py", "evaluation", "plots/embedding_map.py"},
-    "wfdb": {"data"},
+    "wfdb": {"data", "benchmarks/reading.py"},
     "pandas": {"data"},
     "tensorflow": set(),
-    "torch": set(),
+    "torch": {"benchmarks/reading.py"},
     "tensorflow_datasets": {"preparation", "data/prepared.py", "inference/feature_store/files.py"},
     "array_record": {"preparation", "data/prepared.py", "inference/feature_store/files.py"},
     "apache_beam": {"preparation/executors.py"},
     "pickle": set(),
     "pyarrow": {"data", "inference/feature_store/files.py"},
-    "edfio": {"data", "preparation"},
+    "edfio": {"data", "preparation", "benchmarks/reading.py"},
     "safetensors": {"inference/saved_model.py"},
     "huggingface_hub": {"inference/saved_model.py"},
 }
