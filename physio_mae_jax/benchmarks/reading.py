@@ -23,6 +23,7 @@ from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
 from physio_mae_jax.data.sample_cache import SampleCache
+from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.window_transform import WindowConfig
 from physio_mae_jax.data.windows import WindowReader
@@ -85,8 +86,13 @@ def open_sources(folder: Path) -> dict[str, SignalSource]:
     """Open what ``write_recordings`` wrote, by format."""
     prepared = find_prepared(folder / "prepared", "reading")
     assert prepared is not None
-    sources: dict[str, SignalSource] = {"prepared": PreparedSource(prepared, SampleCache(2**30))}
-    return sources | {name: open_folder(folder / name) for name in ("npz", "wfdb", "edf")}
+    cache = SampleCache(2**30)
+    sources: dict[str, SignalSource] = {"prepared": PreparedSource(prepared, cache)}
+    sources |= {name: open_folder(folder / name) for name in ("npz", "wfdb", "edf")}
+    return {
+        name: ConcatSource([source], [range(len(source.recordings))], cache)
+        for name, source in sources.items()
+    }
 
 
 def batches(source: SignalSource, threads: int) -> Iterator[np.ndarray]:

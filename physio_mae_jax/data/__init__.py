@@ -7,8 +7,10 @@ Modules::
 
     arrays             recordings that are arrays in memory, or mapped from a file, as a
                        ``SignalSource``
+    block_cache        cached blocks of recordings whose files are slow to read
     channel_plan       selection and derivation of the model's input channels for each recording
     contamination      hashes of training data, and detection of overlap with an evaluation
+    element_random     random generators of the elements of a stream
     fingerprints       hashes of subjects and samples, which identify training data
     format_version     version of the files that the program writes, and the error for files of
                        another version

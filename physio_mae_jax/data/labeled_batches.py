@@ -11,13 +11,14 @@ from physio_mae_jax.data.pipeline import (
     LoaderConfig,
     ReadBatch,
     WindowDraw,
+    random_batches,
 )
 from physio_mae_jax.data.prefetch import prefetch
 from physio_mae_jax.data.window_transform import Example
 from physio_mae_jax.data.windows import WindowReader
 
 
-class _RandomInstanceCrop(grain.transforms.RandomMap):
+class _RandomInstanceCrop:
     """Draws a random window of an instance; all valid starts are equally likely."""
 
     def __init__(self, reader: WindowReader, instances: Instances, augments: bool) -> None:
@@ -25,7 +26,7 @@ class _RandomInstanceCrop(grain.transforms.RandomMap):
         self._instances = instances
         self._augments = augments
 
-    def random_map(self, element: int, rng: np.random.Generator) -> tuple[WindowDraw, np.ndarray]:
+    def __call__(self, element: int, rng: np.random.Generator) -> tuple[WindowDraw, np.ndarray]:
         instances, recording = self._instances, int(self._instances.recording[element])
         if instances.first[element] < 0:
             starts = self._reader.starts(recording)
@@ -65,18 +66,12 @@ def labeled_training_batches(
     slots = np.repeat(
         np.arange(len(instances)), balancing_repeats(instances.targets) if balanced else 1
     )
-    dataset = (
-        grain.MapDataset.source(InfiniteShuffle(slots, config.seed))
-        .seed(config.seed)
-        .random_map(_RandomInstanceCrop(reader, instances, not config.augment.is_off))
-        .batch(
-            config.local_batch_size,
-            drop_remainder=True,
-            batch_fn=_ReadLabeledBatch(reader, config),
-        )
-    )[config.process_index :: config.process_count]
-    options = grain.ReadOptions(num_threads=config.num_threads, prefetch_buffer_size=16)
-    return iter(dataset.to_iter_dataset(options))
+    return random_batches(
+        InfiniteShuffle(slots, config.seed),
+        config,
+        _RandomInstanceCrop(reader, instances, not config.augment.is_off),
+        _ReadLabeledBatch(reader, config),
+    )
 
 
 def balancing_repeats(targets: np.ndarray, max_repeats: int = 20) -> np.ndarray:

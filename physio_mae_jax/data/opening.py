@@ -48,7 +48,8 @@ class DataConfig:
         speed_perturbation: (slowest, fastest), see ``data.pipeline.LoaderConfig``.
         augment: Augmentation of training windows.
         cohort: Settings of the data set 'synthetic'.
-        cache_mib: Memory limit in MiB for decoded samples of prepared sets, per process.
+        cache_mib: Memory limit in MiB for decoded samples of prepared sets and folders, per
+            process.
     """
 
     sets: str
@@ -136,7 +137,7 @@ def open_data(
         indices.append(usable)
         if item.weight is not None:
             weights[source.recordings[0].data_set] = item.weight
-    joined = ConcatSource(sources, indices)
+    joined = ConcatSource(sources, indices, cache)
     units = common_units(joined.recordings)
     planner = ChannelPlanner(data.channels, units)
     plans = [planner.plan(info) for info in joined.recordings]

@@ -2,12 +2,13 @@
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import grain
 import numpy as np
 
+from physio_mae_jax.data.element_random import element_generators
 from physio_mae_jax.data.window_transform import Example
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError
@@ -63,6 +64,17 @@ _EPOCHS = 2**31  # more than any training run needs
 _MAX_CACHED_ORDERS = 3
 
 
+class Elements(Protocol):
+    """Endless sequence of indices."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> int: ...
+
+
+_Drawn = TypeVar("_Drawn")
+
+
 class InfiniteShuffle:
     """Endless sequence of slots, reshuffled in each epoch.
 
@@ -103,24 +115,8 @@ class WindowDraw(NamedTuple):
     def of(
         cls, recording: int, start: int, tempo: float = 1.0, *, rng: np.random.Generator | None
     ) -> "WindowDraw":
-        """Keep a copy of the generator, as Grain uses its generators again."""
+        """Keep a copy of the generator, which the next element uses again."""
         return cls(recording, start, tempo, copy.deepcopy(rng))
-
-
-class _RandomCrop(grain.transforms.RandomMap):
-    """Draws a window at a uniformly random tempo and start."""
-
-    def __init__(self, reader: WindowReader, config: LoaderConfig) -> None:
-        self._reader = reader
-        self._augments = not config.augment.is_off
-        steps = [round(bound / _SPEED_STEP) for bound in config.speed_perturbation]
-        self._speeds = np.arange(steps[0], steps[1] + 1) * _SPEED_STEP
-
-    def random_map(self, element: int, rng: np.random.Generator) -> WindowDraw:
-        speed = float(rng.choice(self._speeds)) if len(self._speeds) > 1 else 1.0
-        starts = self._reader.starts(element, speed)
-        start = starts[int(rng.integers(len(starts)))]
-        return WindowDraw.of(element, start, speed, rng=rng if self._augments else None)
 
 
 class ReadBatch:
@@ -144,50 +140,103 @@ class ReadBatch:
         return batch
 
 
+class _RandomCrop:
+    """Draws a window of a recording at a uniformly random tempo and start."""
+
+    def __init__(self, reader: WindowReader, config: LoaderConfig) -> None:
+        self._reader = reader
+        self._augments = not config.augment.is_off
+        steps = [round(bound / _SPEED_STEP) for bound in config.speed_perturbation]
+        self._speeds = np.arange(steps[0], steps[1] + 1) * _SPEED_STEP
+
+    def __call__(self, recording: int, rng: np.random.Generator) -> WindowDraw:
+        speed = float(rng.choice(self._speeds)) if len(self._speeds) > 1 else 1.0
+        starts = self._reader.starts(recording, speed)
+        start = starts[int(rng.integers(len(starts)))]
+        return WindowDraw.of(recording, start, speed, rng=rng if self._augments else None)
+
+
+class _Batches(Generic[_Drawn]):
+    """Random-access sequence of the batches of a stream; see ``random_batches``."""
+
+    def __init__(
+        self,
+        elements: Elements,
+        config: LoaderConfig,
+        draw: Callable[[int, np.random.Generator], _Drawn],
+        read: Callable[[Sequence[_Drawn]], Example],
+    ) -> None:
+        self._elements = elements
+        self._seed, self._size = config.seed, config.local_batch_size
+        self._draw, self._read = draw, read
+
+    def __len__(self) -> int:
+        return len(self._elements) // self._size
+
+    def __getitem__(self, index: int) -> Example:
+        numbers = range(index * self._size, (index + 1) * self._size)
+        generators = element_generators(self._seed, numbers)
+        drawn = [
+            self._draw(self._elements[n], rng) for n, rng in zip(numbers, generators, strict=True)
+        ]
+        return self._read(drawn)
+
+
+def random_batches(
+    elements: Elements,
+    config: LoaderConfig,
+    draw: Callable[[int, np.random.Generator], _Drawn],
+    read: Callable[[Sequence[_Drawn]], Example],
+) -> grain.DatasetIterator:
+    """Yield an infinite stream of random batches; the iterator's state can be checkpointed.
+
+    All processes use the same elements, and process p reads part p of each batch, so a batch has
+    the same examples at the same positions for any number of processes. Whole batches are drawn and
+    read at once, since calls for each window would take longer than their arithmetic.
+
+    Args:
+        elements: Endless shuffled sequence of indices.
+        config: Batch size, seed, threads, process index and count.
+        draw: Draws an example of an element by the element's own generator.
+        read: Reads the examples of a batch.
+    """
+    batches = grain.MapDataset.source(_Batches(elements, config, draw, read))
+    options = grain.ReadOptions(num_threads=config.num_threads, prefetch_buffer_size=16)
+    return iter(batches[config.process_index :: config.process_count].to_iter_dataset(options))
+
+
 def training_batches(
     reader: WindowReader, recordings: Sequence[int], config: LoaderConfig
 ) -> grain.DatasetIterator:
-    """Yield an infinite stream of random windows; the iterator's state can be checkpointed.
-
-    All processes use the same shuffled order, and process p reads part p of each batch, so a batch
-    has the same examples at the same positions for any number of processes.
+    """Yield an infinite stream of random windows; see ``random_batches``.
 
     Yields:
         Entries of ``WindowReader.read`` with a leading axis of ``local_batch_size``.
     """
-    dataset = (
-        _shuffle_recordings(reader, recordings, config)
-        .random_map(_RandomCrop(reader, config))
-        .batch(
-            config.local_batch_size,
-            drop_remainder=True,
-            batch_fn=ReadBatch(reader, config.augment),
-        )
-    )[config.process_index :: config.process_count]
-    options = grain.ReadOptions(num_threads=config.num_threads, prefetch_buffer_size=16)
-    return iter(dataset.to_iter_dataset(options))
+    elements = _shuffle_recordings(reader, recordings, config)
+    return random_batches(
+        elements, config, _RandomCrop(reader, config), ReadBatch(reader, config.augment)
+    )
 
 
 def _shuffle_recordings(
     reader: WindowReader, recordings: Sequence[int], config: LoaderConfig
-) -> grain.MapDataset:
-    """Return an infinite sequence of recording indices, in proportion to recording length."""
+) -> Elements:
+    """Return an endless sequence of recording indices, in proportion to recording length."""
 
-    def sample_forever(subset: Sequence[int]) -> grain.MapDataset:
+    def sample_forever(subset: Sequence[int]) -> InfiniteShuffle:
         counts = [len(reader.starts(r).end_to_end(reader.config.num_samples)) for r in subset]
-        slots = np.repeat(np.asarray(subset, np.int64), counts)
-        return grain.MapDataset.source(InfiniteShuffle(slots, config.seed))
+        return InfiniteShuffle(np.repeat(np.asarray(subset, np.int64), counts), config.seed)
 
     if not config.set_weights:
-        return sample_forever(recordings).seed(config.seed)
+        return sample_forever(recordings)
     by_set: dict[str, list[int]] = {}
     for recording in recordings:
         by_set.setdefault(reader.source.recordings[recording].data_set, []).append(recording)
-    mixed = grain.MapDataset.mix(
-        [sample_forever(subset) for subset in by_set.values()],
+    return grain.MapDataset.mix(
+        [grain.MapDataset.source(sample_forever(subset)) for subset in by_set.values()],
         weights=[config.set_weights[name] for name in by_set],
     )
-    return mixed.seed(config.seed)
 
 
 def validation_batches(

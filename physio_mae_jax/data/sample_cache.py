@@ -31,6 +31,10 @@ class SampleCache:
         """Bytes of cached samples."""
         return self._num_bytes - self._free
 
+    def has_room(self, num_bytes: int) -> bool:
+        """Return whether ``num_bytes`` more would fit."""
+        return num_bytes <= self._free
+
     def get(self, key: _Key) -> np.ndarray | None:
         """Return the samples of (folder, example index), or None if they are not cached."""
         return self._cached.get(key)

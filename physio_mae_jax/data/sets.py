@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from physio_mae_jax.data.block_cache import BlockCache
 from physio_mae_jax.data.contamination import get_block_hashes
 from physio_mae_jax.data.formats.folder import FolderSource, open_folder
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
@@ -117,8 +118,18 @@ def open_set(
 class ConcatSource:
     """Concatenation of several sources; a ``SignalSource``."""
 
-    def __init__(self, sources: Sequence[SignalSource], indices: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self,
+        sources: Sequence[SignalSource],
+        indices: Sequence[Sequence[int]],
+        cache: SampleCache | None = None,
+    ) -> None:
         """Concatenate the selected recordings of each source.
+
+        Args:
+            sources: Sources of recordings.
+            indices: Indices of the selected recordings of each source.
+            cache: Cache of the samples of folders; None reads their files every time.
 
         Raises:
             ConfigError: two sources have the same data set name, which must be unique because
@@ -132,6 +143,12 @@ class ConcatSource:
                     "folder of the same name; list it once."
                 )
         self._sources = tuple(sources)
+        self._readers = tuple(
+            BlockCache(source, cache, f"{number}:{source.folder}")
+            if cache is not None and isinstance(source, FolderSource)
+            else source
+            for number, source in enumerate(sources)
+        )
         self._origins = tuple((s, i) for s, selected in enumerate(indices) for i in selected)
         self._recordings = tuple(self._sources[s].recordings[i] for s, i in self._origins)
 
@@ -143,7 +160,7 @@ class ConcatSource:
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of recording ``index``, see ``SignalSource``."""
         source, position = self._origins[index]
-        return self._sources[source].read(position, start, stop)
+        return self._readers[source].read(position, start, stop)
 
     def block_hashes(self, index: int) -> Sequence[int]:
         """Return ``data.fingerprints.block_hashes`` of a recording."""

@@ -23,6 +23,16 @@ def test_window_orders_channels_and_marks_the_missing_one_absent():
     assert not example["signal"][1].any()
 
 
+def test_a_batch_of_windows_is_the_single_windows():
+    reader = window_reader(random_recordings([300, 500]), wanted="PPG,V1,II")
+    windows = [(0, 40, 1.0), (1, 17, 1.0), (1, 12, 1.35), (0, 3, 0.8)]
+    batch = reader.read_batch(windows)
+    for index, window in enumerate(windows):
+        for name, expected in reader.read(*window).items():
+            np.testing.assert_array_equal(batch[name][index], expected, err_msg=name)
+            assert batch[name].dtype == np.asarray(expected).dtype
+
+
 def test_nan_in_a_window_names_recording_channel_and_time():
     (signal,) = random_recordings([300])
     signal[1, 150] = np.nan
