@@ -8,8 +8,8 @@ from physio_mae_jax.data.window_transform import Example, WindowSpec, derive_win
 from physio_mae_jax.signals.levels import exponents
 from physio_mae_jax.signals.preprocess import largest_magnitude, z_score, z_score_rows
 
-# Samples normalized by one call. Smaller pieces fit the processor's cache, but threads would wait for
-# each other between the calls.
+# Samples normalized by one call. Smaller pieces fit the processor's cache, but threads would wait
+# for each other between the calls.
 _CHUNK_SAMPLES = 2**21
 
 
