@@ -239,6 +239,7 @@ def _info(folder: Path, file: FileRecords, record: int) -> RecordingInfo:
         num_samples=file.num_samples,
         data_set=folder.name,
         units=file.units,
+        start_time=file.start_time,
     )
 
 
