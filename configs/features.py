@@ -49,6 +49,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.format = chosen["format"]
     config.recordings_per_shard = 256  # an interruption loses at most these
     config.encoding = ConfigDict()
+    config.encoding.rows = "recording"  # 'window': a row per window, with times; gaps are rows too
     config.encoding.overlap = 0.5  # fraction of a window that the next one overlaps
     config.encoding.derive_leads = False  # add limb leads that follow from two others
     config.encoding.unknown_channels = "exclude"  # or 'error'
