@@ -20,7 +20,7 @@ from physio_mae_jax.inference.feature_store.index import (
     file_sha256,
     read_feature_metadata,
 )
-from physio_mae_jax.inference.feature_store.table import TEXTS, FeatureTable
+from physio_mae_jax.inference.feature_store.table import TEXTS_OF, FeatureTable
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.printable import show
 
@@ -82,6 +82,8 @@ def _write_parquet(table: FeatureTable, path: Path) -> None:
         if values.ndim == 2:
             flat = pa.array(np.ascontiguousarray(values).ravel())
             columns[name] = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+        elif values.dtype.kind == "f":
+            columns[name] = pa.array(values)
         else:
             columns[name] = pa.array(values.tolist(), pa.string())
     meta = {"physio_mae_jax": json.dumps(table.about())}
@@ -132,9 +134,9 @@ def _read_array_record(path: Path, index: FeatureMetadata) -> dict[str, np.ndarr
         rows = [spec.deserialize_example_np(row) for row in reader.read_all()]
     finally:
         reader.close()
-    columns: dict[str, np.ndarray] = {}
+    texts, columns = TEXTS_OF[index.about.rows], dict[str, np.ndarray]()
     for name in rows[0]:
-        values = [row[name].decode() if name in TEXTS else row[name] for row in rows]
+        values = [row[name].decode() if name in texts else row[name] for row in rows]
         columns[name] = np.asarray(values)
     return columns
 
@@ -167,7 +169,7 @@ def _tfds_features(table: FeatureTable) -> "tfds.features.FeaturesDict":
     import tensorflow_datasets as tfds
 
     def feature(values: np.ndarray) -> object:
-        if values.ndim == 1:
+        if values.ndim == 1 and values.dtype.kind == "U":
             return tfds.features.Text()
         return tfds.features.Tensor(shape=values.shape[1:], dtype=values.dtype.type)
 
