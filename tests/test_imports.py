@@ -20,7 +20,7 @@ PACKAGES = {
     "evaluation": {
         *("signals", "models", "objectives", "training", "inference", "plots", "data"),
     },
-    "benchmarks": {"signals", "models", "objectives", "training", "inference"},
+    "benchmarks": {"signals", "models", "objectives", "training", "inference", "data"},
 }
 # Below all packages, without a heavy library.
 BASE = (
