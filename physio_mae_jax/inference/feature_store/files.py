@@ -25,6 +25,7 @@ from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.printable import show
 
 if TYPE_CHECKING:
+    import pyarrow
     import tensorflow_datasets as tfds
 
 # tfds names of the data set and split in array_record file names.
@@ -99,7 +100,20 @@ def _read_parquet(path: Path, index: FeatureMetadata) -> dict[str, np.ndarray]:
         if file.metadata.num_rows > path.stat().st_size:
             raise DataError(f"{file.metadata.num_rows} rows do not fit into a file of this size")
         found = file.read()
-    return {name: np.asarray(found.column(name).to_pylist()) for name in found.column_names}
+    return {name: _column_values(found.column(name)) for name in found.column_names}
+
+
+def _column_values(column: "pyarrow.ChunkedArray") -> np.ndarray:
+    """Return a column without Python objects for its numbers; raise if one of them is null."""
+    import pyarrow as pa
+
+    values = column.combine_chunks()
+    if pa.types.is_fixed_size_list(values.type):
+        flat = values.flatten().to_numpy(zero_copy_only=True)
+        return flat.reshape(len(values), values.type.list_size)
+    if pa.types.is_floating(values.type):
+        return values.to_numpy(zero_copy_only=True)
+    return np.asarray(values.to_pylist())
 
 
 def _write_array_record(table: FeatureTable, path: Path) -> None:

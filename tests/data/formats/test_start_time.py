@@ -1,4 +1,4 @@
-"""Starts of recordings in headers; a start that cannot be read is no error."""
+"""The start of a recording in headers; one that cannot be read is no error."""
 
 import pytest
 
