@@ -10,7 +10,8 @@ Arguments after the colon:
 
     format   npz, parquet or array_record (which tfds.builder_from_directory opens)
 
-Written: features-*, tables of embedding, record_id, subject_id, data_set, split and labels, and
+Written: features-*, tables of embedding, record_id, subject_id, data_set, split and labels (with
+--config.encoding.rows=window also start_seconds, end_seconds, start_time and rejected), and
 finally index.json with the specification of the encoder and the rejected recordings. Read them all
 as one with ``physio_mae_jax.inference.feature_store.files.read_features``. The same command
 resumes. Several machines can share the work: run the same command on each, with
@@ -49,6 +50,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.format = chosen["format"]
     config.recordings_per_shard = 256  # an interruption loses at most these
     config.encoding = ConfigDict()
+    config.encoding.rows = "recording"  # 'window': a row per window, with times; gaps are rows too
     config.encoding.overlap = 0.5  # fraction of a window that the next one overlaps
     config.encoding.derive_leads = False  # add limb leads that follow from two others
     config.encoding.unknown_channels = "exclude"  # or 'error'

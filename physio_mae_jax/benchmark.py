@@ -36,7 +36,7 @@ _CONFIG = config_flags.DEFINE_config_file(
 _BENCHMARKS = flags.DEFINE_list(
     "benchmarks",
     ["train", "features", "wavelets"],
-    "Benchmarks to run: train, features, wavelets, pipeline (data), import.",
+    "Benchmarks to run: train, features, wavelets, pipeline (data), import, long (recordings).",
 )
 _CHANNELS = flags.DEFINE_integer("channels", 12, "Number of channels of a window.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Number of repeats of each timing.")
@@ -113,6 +113,8 @@ def _print(result: JsonObject) -> None:
 def _rounded(value: object) -> object:
     if isinstance(value, dict):
         return {name: _rounded(held) for name, held in value.items()}
+    if isinstance(value, list):
+        return [_rounded(held) for held in value]
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 

@@ -239,6 +239,7 @@ SETTINGS: dict[str, Kind] = {
     "format": Choice(("npz", "parquet", "array_record")),
     "recordings_per_shard": _whole(1, 10**7, 256),
     "encoding.output": Choice(("pooled", "channels", "columns", "tokens")),
+    "encoding.rows": Choice(("recording", "window")),
     "encoding.overlap": _SHARE_BELOW_1,
     "encoding.derive_leads": Flag(),
     "encoding.unknown_channels": Choice(("error", "exclude")),

@@ -1,4 +1,4 @@
-"""Benchmark cases: training step, feature extraction, wavelets, input pipeline, import."""
+"""Benchmark cases: training step, features, wavelets, input pipeline, import, long recordings."""
 
 import dataclasses
 import functools
@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from physio_mae_jax.benchmarks import flops
 from physio_mae_jax.benchmarks.collectives import count_collectives
 from physio_mae_jax.benchmarks.import_time import import_seconds
+from physio_mae_jax.benchmarks.long_recordings import measure_lengths
 from physio_mae_jax.benchmarks.timing import (
     Timing,
     allocator_peak_gib,
@@ -278,12 +279,19 @@ def measure_import(bench: BenchmarkSpec) -> JsonObject:
     return {"case": "import", "jax_import_s": taken.jax, "encoder_import_s": taken.encoder}
 
 
+def measure_long(bench: BenchmarkSpec) -> JsonObject:
+    """Encode long recordings from files, each in a new process."""
+    found = measure_lengths(bench.spec, bench.batch_size)
+    return {"case": "long", "recordings": [one._asdict() for one in found]}
+
+
 CASES: Mapping[str, Callable[[BenchmarkSpec], JsonObject]] = {
     "train": measure_training,
     "features": measure_features,
     "wavelets": measure_wavelets,
     "pipeline": measure_pipeline,
     "import": measure_import,
+    "long": measure_long,
 }
 
 

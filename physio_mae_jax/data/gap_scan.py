@@ -1,6 +1,8 @@
 """Selected recordings of a source; unknown gaps are found in one pass over the samples."""
 
 import dataclasses
+import logging
+import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,6 +13,8 @@ from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
 
+_LOG = logging.getLogger(__name__)
+_SECONDS_PER_LINE = 5.0
 # 4 MiB of float32 per read, so that recordings may exceed the memory.
 _VALUES_PER_READ = 2**20
 # 128 MiB of float32: recordings that fit into one read are cached for the next read.
@@ -39,9 +43,10 @@ class ScannedRecordings:
         self._recordings: list[RecordingInfo] = []
         self._cached: dict[int, np.ndarray] = {}
         num_free = _MAX_CACHED_VALUES
+        progress = _Progress(sum(source.recordings[index].seconds for index in indices))
         for index in indices:
             try:
-                info, samples = _scan(source, index)
+                info, samples = _scan(source, index, progress)
             except DataError as error:
                 if not skip_unreadable:
                     raise
@@ -66,7 +71,27 @@ class ScannedRecordings:
         return self._source.read(self.indices[index], start, stop)
 
 
-def _scan(source: ConcatSource, index: int) -> tuple[RecordingInfo, np.ndarray | None]:
+class _Progress:
+    """Logs the progress of a scan, once it takes more than a few seconds."""
+
+    def __init__(self, total_seconds: float) -> None:
+        self._total_seconds, self._done_seconds = total_seconds, 0.0
+        self._logged = time.monotonic()
+
+    def add(self, seconds: float) -> None:
+        self._done_seconds += seconds
+        if time.monotonic() - self._logged > _SECONDS_PER_LINE:
+            self._logged = time.monotonic()
+            _LOG.info(
+                "searched %.3g of %.3g h of recordings for missing values",
+                self._done_seconds / 3600,
+                self._total_seconds / 3600,
+            )
+
+
+def _scan(
+    source: ConcatSource, index: int, progress: _Progress
+) -> tuple[RecordingInfo, np.ndarray | None]:
     """Return a recording with its gaps, and its samples if they fit into one read."""
     info = source.recordings[index]
     if isinstance(source.origin(index)[0], PreparedSource):
@@ -76,6 +101,7 @@ def _scan(source: ConcatSource, index: int) -> tuple[RecordingInfo, np.ndarray |
     for begin, signal in _chunks(source, index):
         gaps += [(row, begin + start, begin + stop) for row, start, stop in find_gaps(signal)]
         samples = signal if signal.shape[1] == info.num_samples else None
+        progress.add(signal.shape[1] / info.sampling_rate_hz)
     return dataclasses.replace(info, gaps=tuple(gaps)), samples
 
 

@@ -23,6 +23,8 @@ class RecordingInfo:
         data_set: Name of its data set; subjects of different data sets are different subjects.
         units: Units [M] of the channels; empty if the source has none.
         gaps: (row, start, stop) segments of non-finite samples, if known beforehand.
+        start_time: First instant, ISO 8601 without a zone, by the clock of the recording device; ''
+            where the source states none.
         attributes: Other metadata of the source, such as fold, age and sex.
     """
 
@@ -34,6 +36,7 @@ class RecordingInfo:
     data_set: str = ""
     units: tuple[str, ...] = ()
     gaps: tuple[tuple[int, int, int], ...] = ()
+    start_time: str = ""
     attributes: JsonMapping = dataclasses.field(default_factory=dict)
 
     @property

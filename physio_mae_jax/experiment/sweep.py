@@ -49,6 +49,10 @@ def check_workers(num_workers: int) -> None:
         )
 
 
+# Paths in the checkout that a run was started from; it may be resumed from another.
+_MANIFESTS = "data.raw_manifests."
+
+
 def record_settings(config: ExperimentConfig, workdir: Path, may_differ: Sequence[str]) -> None:
     """Write the settings into the folder of many runs; raise if they differ on resume.
 
@@ -67,7 +71,8 @@ def record_settings(config: ExperimentConfig, workdir: Path, may_differ: Sequenc
     before = read_sealed(path, hint) if os.path.lexists(path) else {}
     common = [name for name in now if name in before]
     if common:
-        changed = [name for key in common for name in find_differences(before[key], now[key], key)]
+        found = [name for key in common for name in find_differences(before[key], now[key], key)]
+        changed = [name for name in found if not name.startswith(_MANIFESTS)]
         if changed:
             raise ConfigError(
                 f"{workdir} was started with different values of {format_names(changed)} ({path}); "

@@ -41,6 +41,8 @@ Modules::
     tiling               positions of the encoded windows of a recording, and the weights of their
                          columns
     trained_model        A pre-trained model of a run, loaded from the description in its checkpoint
+    window_rows          one embedding per window of a recording, with the times of the windows;
+                         gaps are rows too
     window_batches       batches of the windows of planned recordings, read ahead by threads and
                          padded to few shapes
     feature_store/       embeddings of whole data sets as tables in files, with one index

@@ -100,7 +100,7 @@ def _encode(
     scanned = ScannedRecordings(joined, range(len(joined.recordings)), skip_unreadable=skip)
     rows, report = encode_source(scanned, config)
     notes = (*_origins(source, scanned), *_unreadable(scanned), *report.notes)
-    stacked = config.output == "pooled"
+    stacked = config.output == "pooled" and not config.by_window
     embeddings = np.stack(rows) if stacked and rows else rows
     return embeddings, dataclasses.replace(report, notes=notes)
 

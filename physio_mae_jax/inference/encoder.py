@@ -207,14 +207,15 @@ class Encoder:
             units: Units of the channels, or one for all; '' where unknown.
             gain: ADC counts per unit, if the samples are ADC counts.
             names: Names of the recordings, for the report.
-            **settings: Fields of ``encoding_config.EncodingConfig``: output='pooled', overlap=0.5,
-                derive_leads=False, unknown_channels='error', on_invalid='error'.
+            **settings: Fields of ``encoding_config.EncodingConfig``, such as output='pooled',
+                rows='recording', overlap=0.5, on_invalid='error'.
 
         Returns:
             Float32 embeddings: 'pooled' [B, D]; 'channels' [B, M, D], rows as in
             ``report.channels``, NaN where a channel is never present; 'columns' [B, W, D] for each
             time column; 'tokens' [B, M, W, H, D]. For a list of recordings, the last three are
-            lists of arrays without B.
+            lists of arrays without B. With rows='window' one row per window [B, n, D], or lists of
+            them; ``report.windows`` has the times of the windows.
 
         Raises:
             UserError: The input is missing, unknown or invalid; the message suggests a fix.
@@ -227,7 +228,7 @@ class Encoder:
             gain=gain,
             names=names,
         )
-        pooled = config.output == "pooled"
+        pooled = config.output == "pooled" and not config.by_window
         # scikit-learn pipelines may pass a batch without recordings.
         given = as_recordings(signal, description, self.channels, may_be_empty=pooled)
         rows, report = self.encode_source(given.recordings, config, given.notes)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from physio_mae_jax.inference.notes import KINDS, MASKED, READ, REJECTED, WARNING, Note
 from physio_mae_jax.inference.overlap_averager import AveragedRecording
 from physio_mae_jax.inference.recording_plan import EncodingPlan
+from physio_mae_jax.inference.window_rows import WindowTimes
 from physio_mae_jax.printable import printable
 
 _SHOWN = 3
@@ -22,6 +23,7 @@ class EncodingReport:
         num_windows: Number of encoded windows.
         window_seconds: Length of a window, seconds.
         notes: Changes, each with its recording.
+        windows: Times of the windows of each recording, with rows='window'; else empty.
     """
 
     recordings: tuple[str, ...]
@@ -30,6 +32,7 @@ class EncodingReport:
     num_windows: int
     window_seconds: float
     notes: tuple[Note, ...]
+    windows: tuple[WindowTimes, ...] = ()
 
     def of(self, kind: str) -> tuple[Note, ...]:
         """Return the notes of one of ``notes.KINDS``."""
@@ -84,6 +87,7 @@ def report_of(plan: EncodingPlan, averaged: Sequence[AveragedRecording]) -> Enco
         num_windows=sum(found.num_windows for found in averaged),
         window_seconds=plan.input.window.seconds,
         notes=tuple(notes),
+        windows=tuple(found.windows for found in averaged if found.windows is not None),
     )
 
 

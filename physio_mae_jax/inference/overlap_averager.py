@@ -1,4 +1,4 @@
-"""Averaging of the windows of each recording, weighted by inverse overlap."""
+"""Averaging of the windows of each recording, weighted by inverse overlap, or one row each."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.encoding_config import Output
 from physio_mae_jax.inference.recording_plan import EncodingPlan, RecordingPlan
 from physio_mae_jax.inference.window_batches import WindowBatch
+from physio_mae_jax.inference.window_rows import WindowCollector, WindowTimes, window_times
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.channels import canonical_name
 
@@ -19,16 +20,18 @@ class AveragedRecording(NamedTuple):
 
     Attributes:
         embedding: Float32 output, its channels in the order of the input; NaN where nothing was
-            encoded.
+            encoded. One row per window [n, D] with rows='window'.
         num_windows: Number of encoded windows.
         num_flat_windows: Number of windows that are excluded because no channel varies.
         flat: Number of windows in which each channel of the plan is constant [m].
+        windows: Times of the rows; None if the row is the recording.
     """
 
     embedding: np.ndarray
     num_windows: int
     num_flat_windows: int
     flat: np.ndarray
+    windows: WindowTimes | None = None
 
 
 def average_windows(
@@ -37,7 +40,7 @@ def average_windows(
     output: Output,
     config: MaeConfig,
 ) -> list[AveragedRecording]:
-    """Average the windows of every planned recording.
+    """Average the windows of every planned recording, or collect them where rows are windows.
 
     Args:
         plan: Plan of the recordings.
@@ -49,7 +52,9 @@ def average_windows(
         DataError: No channel of a recording varies, and ``on_invalid`` is 'error'.
     """
     averagers = [
-        OverlapAverager.empty(output, len(one.channels.channels), one.num_columns, config)
+        WindowCollector.empty(one, config.width)
+        if plan.by_window
+        else OverlapAverager.empty(output, len(one.channels.channels), one.num_columns, config)
         for one in plan.recordings
     ]
     for batch, values in encoded:
@@ -62,27 +67,29 @@ def average_windows(
                 batch.arrays["column_weight"][row, : one.tiling.num_columns],
             )
     return [
-        _averaged(one, averager, plan.on_invalid)
+        _averaged(one, averager, plan)
         for one, averager in zip(plan.recordings, averagers, strict=True)
     ]
 
 
 def _averaged(
-    one: RecordingPlan, averager: "OverlapAverager", on_invalid: str
+    one: RecordingPlan, averager: "OverlapAverager | WindowCollector", plan: EncodingPlan
 ) -> AveragedRecording:
     """Return the average of a recording; raises as ``average_windows`` does."""
-    if one.tiling and not averager.windows[0] and on_invalid == "error":
+    if one.tiling and not averager.windows[0] and plan.on_invalid == "error":
         raise DataError(
             f"{one.info.record_id}: no channel of it ever varies "
             f"({', '.join(one.channels.channels)}), or by less than a millionth of its offset "
             "(float64: 1e-12). Check the sensor, subtract a large offset before rounding to "
             "float32, or get NaN for such recordings with on_invalid='skip'."
         )
-    embedding = averager.mean()
-    if averager.output in ("channels", "tokens"):
+    embedding, times = averager.mean(), None
+    if isinstance(averager, WindowCollector):
+        times = window_times(one, plan.input, averager.encoded)
+    elif averager.output in ("channels", "tokens"):
         embedding = _in_input_order(embedding, one)
     num_windows, num_flat = map(int, averager.windows)
-    return AveragedRecording(embedding, num_windows, num_flat, averager.flat)
+    return AveragedRecording(embedding, num_windows, num_flat, averager.flat, times)
 
 
 def _in_input_order(values: np.ndarray, plan: RecordingPlan) -> np.ndarray:

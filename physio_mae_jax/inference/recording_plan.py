@@ -12,13 +12,14 @@ import numpy as np
 
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner, KnownChannels
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
+from physio_mae_jax.data.window_starts import WindowStarts
 from physio_mae_jax.data.window_transform import WindowConfig
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.notes import REJECTED, Note
 from physio_mae_jax.inference.plan_notes import notes_of
-from physio_mae_jax.inference.tiling import Tiling, tile
+from physio_mae_jax.inference.tiling import Tiling, tile, tile_regularly
 from physio_mae_jax.signals.channel_derivation import ChannelDerivation
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
 
@@ -86,12 +87,14 @@ class EncodingPlan(NamedTuple):
         input: Windows of the model.
         notes: Notes for the report.
         on_invalid: Handling of recordings that cannot be encoded, see ``EncodingConfig``.
+        by_window: Whether embeddings are of windows, see ``EncodingConfig``.
     """
 
     recordings: tuple[RecordingPlan, ...]
     input: ModelInput
     notes: tuple[Note, ...]
     on_invalid: str
+    by_window: bool
 
 
 def plan_recordings(
@@ -131,7 +134,7 @@ def plan_recordings(
             all_notes += notes_of(info, channels, plan.tiling, model.column_samples, model.window)
         plans.append(plan)
     _warn_of_similar_names([plan.channels for plan in plans])
-    return EncodingPlan(tuple(plans), model, tuple(all_notes), config.on_invalid)
+    return EncodingPlan(tuple(plans), model, tuple(all_notes), config.on_invalid, config.by_window)
 
 
 class _Readers:
@@ -158,7 +161,7 @@ def _with_windows(
 
     Raises:
         DataError: No channel is known, the recording is shorter than a column, or no interval
-            between its gaps is as long as a window.
+            between its gaps is as long as a window and an embedding is of the recording.
     """
     info, samples = plan.info, model.column_samples
     if not plan.channels.channels:
@@ -176,6 +179,10 @@ def _with_windows(
     num_columns = min(total, model.num_columns)
     reader = readers.get(channel_bucket(len(plan.channels.channels)), num_columns * samples)
     hop = max(1, round(model.num_columns * (1 - config.overlap)))
+    if config.by_window:
+        starts = _starts_or_none(reader, plan.recording)
+        tiling = tile_regularly(starts, total, num_columns, hop, samples)
+        return plan._replace(tiling=tiling, reader=reader)
     tiling = tile(reader.starts(plan.recording), total, num_columns, hop, samples)
     if not len(tiling.columns):
         raise DataError(
@@ -183,6 +190,14 @@ def _with_windows(
             "gaps."
         )
     return plan._replace(tiling=tiling, reader=reader)
+
+
+def _starts_or_none(reader: WindowReader, recording: int) -> WindowStarts:
+    """Return the starts of windows, none for a recording without a window between its gaps."""
+    try:
+        return reader.starts(recording)
+    except DataError:  # its windows are no longer than the recording, so there are gaps
+        return WindowStarts(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 def channel_bucket(num_channels: int) -> int:

@@ -4,6 +4,7 @@ Memory holds a few batches of windows, regardless of the length of a recording.
 """
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -56,17 +57,24 @@ def window_batches(
 
 
 def _groups(plan: EncodingPlan, batch_size: int) -> Iterator[Sequence[WindowPosition]]:
-    """Group windows by padded shape."""
-    groups: dict[tuple[int, bool], list[WindowPosition]] = {}
+    """Group windows by padded shape; a list of all would grow with the length of recordings."""
+    groups: dict[tuple[int, bool], list[RecordingPlan]] = {}
     for one in plan.recordings:
         if one.tiling and one.reader:
             window = one.reader.config
             shape = window.num_channels, window.num_samples < plan.input.window.num_samples
-            positions = [WindowPosition(one, column) for column in one.tiling.columns.tolist()]
-            groups.setdefault(shape, []).extend(positions)
-    for positions in groups.values():
-        for start in range(0, len(positions), batch_size):
-            yield positions[start : start + batch_size]
+            groups.setdefault(shape, []).append(one)
+    for plans in groups.values():
+        positions = _positions(plans)
+        while batch := list(itertools.islice(positions, batch_size)):
+            yield batch
+
+
+def _positions(plans: Sequence[RecordingPlan]) -> Iterator[WindowPosition]:
+    for one in plans:
+        assert one.tiling is not None
+        for column in one.tiling.columns:
+            yield WindowPosition(one, int(column))
 
 
 def batch_bucket(num_windows: int, batch_size: int, num_devices: int) -> int:

@@ -37,6 +37,8 @@ Modules::
                      and WFDB
     resolve          joining file metadata with a manifest entry and the requested channels
     several_rates    resampling the channels of a file to the highest of their rates, by segment
+    start_time       the start of a recording as headers state it, in ISO 8601 without a zone; ''
+                     where it is unclear
     table_columns    selecting the channel columns of a table, for CSV and parquet
     time_column      the sampling rate of a table from its time columns and their units
     time_text        parsing times written as text: ISO 8601 dates and clock times HH:MM:SS.fff

@@ -25,7 +25,7 @@ class ArrayCache:
     def num_bytes(self) -> int:
         """Number of bytes in the cache."""
         with self._lock:
-            return sum(array.nbytes for array in self._arrays.values())
+            return sum(map(_memory_bytes, self._arrays.values()))
 
     def get(self, key: Hashable, load: Callable[[], np.ndarray]) -> np.ndarray:
         """Return the array of ``key``, calling ``load`` if it is not cached.
@@ -52,11 +52,15 @@ class ArrayCache:
             self._arrays[key] = array
             self._arrays.move_to_end(key)
             self._loading.pop(key, None)
-            num_bytes = sum(a.nbytes for a in self._arrays.values())
+            num_bytes = sum(map(_memory_bytes, self._arrays.values()))
             while num_bytes > self._max_bytes and len(self._arrays) > 1:
                 _, evicted = self._arrays.popitem(last=False)
-                num_bytes -= evicted.nbytes
+                num_bytes -= _memory_bytes(evicted)
 
     def __reduce__(self) -> tuple[type["ArrayCache"], tuple[int]]:
         """Pickle only the bound: locks cannot be pickled, and reading arrays again is faster."""
         return (ArrayCache, (self._max_bytes,))
+
+
+def _memory_bytes(array: np.ndarray) -> int:
+    return 0 if isinstance(array, np.memmap) else array.nbytes

@@ -2,8 +2,8 @@
 
 Formats: Kemp et al. 1992 and 2003 (https://www.edfplus.info/specs/), 16 bits per sample; BioSemi's
 BDF (https://www.biosemi.com/faq/file_format.htm) is the same with 24 bits. Common variants are
-accepted: decimal commas, zero bytes for blanks, text in UTF-8 or Latin-1, and dates, ids and
-versions of any form, which are not used here.
+accepted: decimal commas, zero bytes for blanks, text in UTF-8 or Latin-1, ids and versions of any
+form, which are not used here, and dates of any form, of which only valid ones are used.
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
+from physio_mae_jax.data.formats.start_time import edf_start_time
 from physio_mae_jax.data.formats.wfdb_header import decode_text
 from physio_mae_jax.data.regular_file import open_regular
 
@@ -75,6 +76,7 @@ class EdfHeader:
         record_seconds: Duration of a data record in seconds.
         is_interrupted: True for EDF+D: there may be gaps between the data records.
         signals: Signals of all channels, annotation channels included.
+        start_time: First instant, see ``RecordingInfo``; '' if it is no valid date.
     """
 
     bytes_per_sample: int
@@ -83,6 +85,7 @@ class EdfHeader:
     record_seconds: Fraction
     is_interrupted: bool
     signals: tuple[EdfSignal, ...]
+    start_time: str = ""
 
     @property
     def record_samples(self) -> int:
@@ -137,6 +140,7 @@ def read_edf_header(path: Path) -> EdfHeader:
         record_seconds=_parse_seconds(fixed[244:252]),
         is_interrupted=fixed[192:236].startswith((b"EDF+D", b"BDF+D")),
         signals=_parse_signals(signal_bytes, num_signals),
+        start_time=edf_start_time(_decode_field(fixed[168:176]), _decode_field(fixed[176:184])),
     )
 
 

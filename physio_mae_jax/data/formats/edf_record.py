@@ -88,6 +88,7 @@ def probe_edf(path: Path, entry: ManifestEntry) -> FileFacts:
                 if (problem := _find_problem(path, signal))
             },
             notes=notes,
+            start_time=header.start_time,
         )
 
 

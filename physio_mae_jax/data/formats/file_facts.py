@@ -77,6 +77,7 @@ class FileFacts:
         questions: Mapping of manifest field to the reason it is ambiguous in the file.
         origin: Source of the facts.
         is_folder: Whether the recording is a whole folder, whose name it then has.
+        start_time: First instant, see ``RecordingInfo``; '' if the file states none.
     """
 
     shape: tuple[int, ...] | None
@@ -99,6 +100,7 @@ class FileFacts:
     questions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     origin: Origin = dataclasses.field(default_factory=Origin)
     is_folder: bool = False
+    start_time: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,6 +131,7 @@ class FileRecords:
         samples_per_frame: Samples of each stored channel in a frame, see ``FileFacts``.
         origin: Where rate, names and units came from.
         is_folder: Whether the recording is all of its folder, which then gives it its name.
+        start_time: First instant, see ``RecordingInfo``; '' if the file states none.
     """
 
     path: Path
@@ -151,6 +154,7 @@ class FileRecords:
     samples_per_frame: tuple[int, ...] | None = None
     origin: Origin = dataclasses.field(default_factory=Origin)
     is_folder: bool = False
+    start_time: str = ""
 
     @property
     def conversions(self) -> tuple[str, ...]:

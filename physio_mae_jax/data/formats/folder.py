@@ -58,8 +58,8 @@ _CACHE_BYTES = 2 * 1024**3
 class FolderSource:
     """Random access to the recordings of a folder; a thread-safe ``SignalSource``.
 
-    ``.npy``, EDF and WFDB are read in place. Arrays of ``.npz``, ``.csv`` and ``.parquet`` are
-    loaded completely and cached, up to 2 GiB per process.
+    ``.npy``, EDF, WFDB and long uncompressed arrays of ``.npz`` are read in place. Other arrays of
+    ``.npz``, ``.csv`` and ``.parquet`` are loaded completely and cached, up to 2 GiB per process.
     """
 
     def __init__(self, folder: Path, files: Sequence[FileRecords]) -> None:
@@ -239,6 +239,7 @@ def _info(folder: Path, file: FileRecords, record: int) -> RecordingInfo:
         num_samples=file.num_samples,
         data_set=folder.name,
         units=file.units,
+        start_time=file.start_time,
     )
 
 

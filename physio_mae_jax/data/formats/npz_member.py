@@ -1,4 +1,4 @@
-"""Reading npz members that describe the signal: names, ids, labels, ages."""
+"""Reading npz members: those that describe the signal, and long signals in place."""
 
 import math
 import tokenize
@@ -18,6 +18,10 @@ from physio_mae_jax.errors import DataError
 _MAX_VALUES = 10**8
 _LONGEST_VALUE = 4096
 _SHOWN = 12
+# Smaller signals are faster from memory, where many of them fit.
+_IN_PLACE_BYTES = 64 * 2**20
+_LOCAL_HEADER_BYTES = 30
+_BLOCK_BYTES = 2**20
 NPZ_EXPECTED = "an archive written by numpy.savez"
 # Raised by numpy, zipfile and zlib on broken files, also if warnings are errors; RuntimeError
 # is raised for encrypted archives.
@@ -119,14 +123,55 @@ def read_array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     Raises:
         ValueError: it is not an npy file, or has an unsupported version.
     """
+    shape, _, dtype = _read_full_header(file)
+    return shape, dtype
+
+
+def _read_full_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Read shape, whether the order is that of Fortran, and type; see ``read_array_header``."""
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    else:
-        raise ValueError(f"npy format version {version}")
-    return shape, dtype
+        return np.lib.format.read_array_header_1_0(file)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(file)
+    raise ValueError(f"npy format version {version}")
+
+
+def is_in_place(info: zipfile.ZipInfo) -> bool:
+    """Return whether a member is read in place: it is long and, as of savez, not compressed."""
+    is_stored = info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1
+    return is_stored and info.compress_size == info.file_size >= _IN_PLACE_BYTES
+
+
+def check_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    """Read a member once, block by block; raise BadZipFile if its checksum differs."""
+    with archive.open(info) as file:
+        while file.read(_BLOCK_BYTES):
+            pass
+
+
+def map_member(path: Path, name: str) -> np.memmap:
+    """Map a member that is read in place; opened for each read, as the file may be replaced.
+
+    Raises:
+        ValueError, KeyError, OSError, zipfile.BadZipFile: the archive is broken.
+    """
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(f"{name}.npy")
+        if not is_in_place(info):
+            raise ValueError(f"member {name!r} changed")
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        header = file.read(_LOCAL_HEADER_BYTES)
+        # The lengths of the name and of the extra field, which differ from those of the directory.
+        lengths = int.from_bytes(header[26:28], "little"), int.from_bytes(header[28:30], "little")
+        file.seek(sum(lengths), 1)
+        begin = file.tell()
+        shape, in_columns, dtype = _read_full_header(file)
+        offset = file.tell()
+    if offset + math.prod(shape) * dtype.itemsize != begin + info.file_size:
+        raise ValueError(f"member {name!r} has another size than its header states")
+    return np.memmap(path, dtype, "r", offset, shape, "F" if in_columns else "C")
 
 
 def _decode_bytes(values: np.ndarray) -> np.ndarray:

@@ -27,6 +27,9 @@ from physio_mae_jax.data.formats.npz_member import (
     NPZ_ERRORS,
     NPZ_EXPECTED,
     abbreviate,
+    check_member,
+    is_in_place,
+    map_member,
     member_values,
     read_array_header,
 )
@@ -94,7 +97,9 @@ def _probe_npz(path: Path, entry: ManifestEntry) -> FileFacts:
         where = f"{path}, member {member!r}"
         with archive.open(info) as file:
             shape = _array_header(file, info.file_size, where)
-        check_memory(where, info.file_size, info.compress_size)
+        in_place = is_in_place(info)
+        if not in_place:
+            check_memory(where, info.file_size, info.compress_size)
         # One value per channel or record; the axes may not be known yet.
         max_values = max(_FEW_VALUES, *shape)
 
@@ -113,20 +118,36 @@ def _probe_npz(path: Path, entry: ManifestEntry) -> FileFacts:
             record_keys=member_texts(entry.record_array, _RECORD_MEMBERS, "record_array"),
             member=member,
             members=tuple(names),
-            loaded_bytes=info.file_size,
+            loaded_bytes=0 if in_place else info.file_size,
         )
 
 
 def _load_npz(records: FileRecords) -> np.ndarray:
+    """Return the signal array, a ``memmap`` where it is read in place."""
+    assert records.member is not None
     with (
         name_file_in_errors(records.path, NPZ_EXPECTED, NPZ_ERRORS),
         zipfile.ZipFile(records.path) as archive,
     ):
         info = archive.getinfo(f"{records.member}.npy")
+        if is_in_place(info):
+            check_member(archive, info)
+            return map_member(records.path, records.member)
         where = f"{records.path}, member {records.member!r}"
         check_memory(where, info.file_size, info.compress_size)
         with archive.open(info) as file:
             return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _read_npz(
+    records: FileRecords, loaded: np.ndarray | None, record: int, start: int, stop: int
+) -> np.ndarray:
+    if isinstance(loaded, np.memmap):
+        assert records.member is not None
+        # Pages of a mapping that is kept would count as memory of the process.
+        with name_file_in_errors(records.path, NPZ_EXPECTED, NPZ_ERRORS):
+            loaded = map_member(records.path, records.member)
+    return read_loaded(records, loaded, record, start, stop)
 
 
 def _load_csv(records: FileRecords) -> np.ndarray:
@@ -154,7 +175,7 @@ def _read_edf(
 # File suffix -> reader.
 READERS = {
     ".npy": Reader(_probe_npy, None, _read_npy),
-    ".npz": Reader(_probe_npz, _load_npz, read_loaded),
+    ".npz": Reader(_probe_npz, _load_npz, _read_npz),
     ".csv": Reader(probe_csv, _load_csv, read_loaded),
     ".parquet": Reader(probe_parquet, _load_parquet, read_loaded),
     ".edf": Reader(probe_edf, None, _read_edf),

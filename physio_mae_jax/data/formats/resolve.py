@@ -123,6 +123,7 @@ def resolve(
         samples_per_frame=facts.samples_per_frame,
         origin=_origin(facts, entry, path, chosen.units),
         is_folder=facts.is_folder,
+        start_time=facts.start_time,
     )
 
 

@@ -3,8 +3,8 @@
 Format: G. B. Moody, WFDB Applications Guide, header(5),
 https://physionet.org/physiotools/wag/header-5.htm. Common variants are accepted: any
 encoding, a byte order mark, folders in the names of records and signal files, a record name that
-ends as its signal file does ('E00271.mat'), and dates and times of any form, which are not used
-here.
+ends as its signal file does ('E00271.mat'), and dates and times of any form, of which only those
+of the specification are used.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
+from physio_mae_jax.data.formats.start_time import wfdb_start_time
 
 DEFAULT_RATE_HZ = 250.0
 DEFAULT_GAIN = 200.0
@@ -82,6 +83,7 @@ class WfdbHeader:
         signals: Signals; none for a multi-segment record.
         segments: (name, frames) of each segment of a multi-segment record, else empty.
         comments: Comment lines without the leading '#'.
+        start_time: First instant, see ``RecordingInfo``; '' if none is stated.
     """
 
     num_frames: int
@@ -90,6 +92,7 @@ class WfdbHeader:
     signals: tuple[WfdbSignal, ...] = ()
     segments: tuple[tuple[str, int], ...] = ()
     comments: tuple[str, ...] = ()
+    start_time: str = ""
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -162,7 +165,11 @@ def parse_header(text: str, path: Path) -> WfdbHeader:
     num_frames = _parse_count(fields[3], "number of samples") if has_length else 0
     num_segments = _num_segments(name, path, rest)
     header = WfdbHeader(
-        num_frames=num_frames, frame_rate_hz=rate_hz, rate_is_stated=stated, comments=comments
+        num_frames=num_frames,
+        frame_rate_hz=rate_hz,
+        rate_is_stated=stated,
+        comments=comments,
+        start_time=wfdb_start_time(" ".join(fields[3 + has_length :])),
     )
     if num_segments is not None:
         return dataclasses.replace(header, segments=_parse_segments(rest, num_segments, path))

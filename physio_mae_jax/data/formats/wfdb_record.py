@@ -81,6 +81,7 @@ def probe_wfdb(path: Path, entry: ManifestEntry) -> FileFacts:
             rate_note="" if header.rate_is_stated else _RATE_NOTE,
             unusable=stored.unusable,
             notes=(*_notes(header), *stored.notes),
+            start_time=header.start_time,
         )
 
 

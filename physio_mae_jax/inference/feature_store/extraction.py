@@ -7,6 +7,7 @@ rerun in any order, and existing shards are not recomputed.
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import logging
 import sys
@@ -39,6 +40,8 @@ from physio_mae_jax.inference.feature_store.index import (
 )
 from physio_mae_jax.inference.feature_store.table import FeatureTable
 from physio_mae_jax.inference.notes import REJECTED
+from physio_mae_jax.inference.window_rows import WindowTimes
+from physio_mae_jax.types import JsonObject
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,7 +52,7 @@ class FeatureConfig:
 
     Attributes:
         format: File format: 'npz', 'parquet' or 'array_record'.
-        recordings_per_shard: Rows per file; an interruption loses at most this many.
+        recordings_per_shard: Recordings per file; an interruption loses at most this many.
         encoding: Options of the encoding, with output 'pooled'.
     """
 
@@ -158,7 +161,7 @@ def extract_features(run: FeatureRun) -> Path | None:
 def _shards(run: FeatureRun) -> list[_Shard]:
     size, count = run.config.recordings_per_shard, len(run.source.recordings)
     number_of_shards = -(-count // size)
-    settings = dataclasses.asdict(run.config) | {"encoder": run.encoder.fingerprint}
+    settings = _settings(run.config) | {"encoder": run.encoder.fingerprint}
     settings["encoding"].pop("num_threads")
     settings["labels"] = {task.task: list(task.classes) for task in run.labels}
     shards = []
@@ -175,6 +178,14 @@ def _shards(run: FeatureRun) -> list[_Shard]:
             )
         )
     return shards
+
+
+def _settings(config: FeatureConfig) -> JsonObject:
+    """Return the settings as JSON; with rows of recordings as versions without 'rows' wrote it."""
+    settings = dataclasses.asdict(config)
+    if not config.encoding.by_window:
+        del settings["encoding"]["rows"]
+    return settings
 
 
 def _identity(run: FeatureRun, index: int) -> list[object]:
@@ -197,7 +208,7 @@ def _make(run: FeatureRun, shard: _Shard) -> EncodingReport | None:
     rejected = dict(scanned.unreadable)
     if scanned.indices:
         rows, report = run.encoder.encode_source(scanned, config.encoding)
-        table, empty = _table(run, scanned.indices, np.stack(rows))
+        table, empty = _table(run, scanned.indices, rows, report.windows)
         texts = {note.recording: note.text for note in report.of(REJECTED)}
         rejected |= {name: texts.get(name, "no window of it varies") for name in empty}
     num_rows = 0 if table is None else len(table)
@@ -218,35 +229,57 @@ def _make(run: FeatureRun, shard: _Shard) -> EncodingReport | None:
 
 
 def _table(
-    run: FeatureRun, indices: Sequence[int], embeddings: np.ndarray
+    run: FeatureRun,
+    indices: Sequence[int],
+    embeddings: Sequence[np.ndarray],
+    windows: Sequence[WindowTimes] = (),
 ) -> tuple[FeatureTable, list[str]]:
-    """Return the table of the encoded recordings, and the ids of the rejected ones."""
-    could = np.isfinite(embeddings).all(axis=1)
-    kept = [index for index, fine in zip(indices, could, strict=True) if fine]
-    infos = [run.source.recordings[index] for index in kept]
+    """Return the table of the encoded recordings, and the ids of the rejected ones.
+
+    Args:
+        run: Components of the extraction.
+        indices: Indices of the recordings.
+        embeddings: Of each recording [D], or of its windows [n, D].
+        windows: Times of the windows of each recording, where rows are windows.
+    """
+    by_window = run.config.encoding.by_window
+    could = [bool(len(one)) if by_window else bool(np.isfinite(one).all()) for one in embeddings]
+    lost = [i for i, fine in zip(indices, could, strict=True) if not fine]
+    kept = list(itertools.compress(indices, could))
+    rows = [np.atleast_2d(one) for one in itertools.compress(embeddings, could)]
+    index_of_row = [index for index, one in zip(kept, rows, strict=True) for _ in one]
+    infos = [run.source.recordings[index] for index in index_of_row]
     labels = {}
     for task in run.labels:
         values = np.where(task.known[:, None], task.values, np.int8(-1))
-        labels[task.task] = values[kept].astype(np.int8)
+        labels[task.task] = values[index_of_row].astype(np.int8)
+    width = run.encoder.programs.config.width
     table = FeatureTable(
-        embedding=embeddings[could],
+        embedding=np.concatenate([np.zeros((0, width), np.float32), *rows]),
         record_id=np.asarray([info.record_id for info in infos], str),
         subject_id=np.asarray([info.subject_id for info in infos], str),
         data_set=np.asarray([info.data_set for info in infos], str),
-        split=np.asarray([run.splits.get(index, "") for index in kept], str),
+        split=np.asarray([run.splits.get(index, "") for index in index_of_row], str),
         labels=labels,
         classes={task.task: list(task.classes) for task in run.labels},
         model_spec=run.encoder.trained.model_spec.to_json(),
+        rows=run.config.encoding.rows,
+        **_joined_times(windows),
     )
-    lost = [i for i, fine in zip(indices, could, strict=True) if not fine]
     return table, [run.source.recordings[index].record_id for index in lost]
+
+
+def _joined_times(windows: Sequence[WindowTimes]) -> dict[str, np.ndarray]:
+    """Return the times of the windows of all recordings, by column; empty without windows."""
+    fields = WindowTimes._fields if windows else ()
+    return {name: np.concatenate([getattr(one, name) for one in windows]) for name in fields}
 
 
 def _write_index(run: FeatureRun, shards: Sequence[_Shard], summaries: Sequence[_Summary]) -> Path:
     """Summarize all shards; every process would write the same index."""
     kind, held = run.config.format, [int(summary["num_rows"]) for summary in summaries]
     rejected = {name: why for summary in summaries for name, why in summary["rejected"].items()}
-    about, _ = _table(run, [], np.zeros((0, run.encoder.programs.config.width), np.float32))
+    about, _ = _table(run, [], [])
     index = FeatureMetadata(
         format=kind,
         about=About(**about.about()),
@@ -255,7 +288,7 @@ def _write_index(run: FeatureRun, shards: Sequence[_Shard], summaries: Sequence[
             "origin": run.encoder.trained.origin,
             "fingerprint": run.encoder.fingerprint,
         },
-        settings=dataclasses.asdict(run.config),
+        settings=_settings(run.config),
         data=dict(run.content_hashes),
         num_rows=sum(held),
         shards=tuple(
@@ -267,7 +300,8 @@ def _write_index(run: FeatureRun, shards: Sequence[_Shard], summaries: Sequence[
     with atomic_files.disk_full_as_user_error(run.workdir):
         if kind == "array_record":
             describe_for_tfds(run.workdir, about, held)
-        atomic_files.write_json(run.workdir / INDEX_FILE, add_seal(dataclasses.asdict(index)))
+        content = dataclasses.asdict(index) | {"about": about.about()}
+        atomic_files.write_json(run.workdir / INDEX_FILE, add_seal(content))
     _LOG.info("%d embeddings in %d shards, %d rejected", sum(held), len(shards), len(rejected))
     return run.workdir / INDEX_FILE
 

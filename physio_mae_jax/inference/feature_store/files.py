@@ -20,11 +20,12 @@ from physio_mae_jax.inference.feature_store.index import (
     file_sha256,
     read_feature_metadata,
 )
-from physio_mae_jax.inference.feature_store.table import TEXTS, FeatureTable
+from physio_mae_jax.inference.feature_store.table import TEXTS_OF, FeatureTable
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.printable import show
 
 if TYPE_CHECKING:
+    import pyarrow
     import tensorflow_datasets as tfds
 
 # tfds names of the data set and split in array_record file names.
@@ -82,6 +83,8 @@ def _write_parquet(table: FeatureTable, path: Path) -> None:
         if values.ndim == 2:
             flat = pa.array(np.ascontiguousarray(values).ravel())
             columns[name] = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+        elif values.dtype.kind == "f":
+            columns[name] = pa.array(values)
         else:
             columns[name] = pa.array(values.tolist(), pa.string())
     meta = {"physio_mae_jax": json.dumps(table.about())}
@@ -97,7 +100,20 @@ def _read_parquet(path: Path, index: FeatureMetadata) -> dict[str, np.ndarray]:
         if file.metadata.num_rows > path.stat().st_size:
             raise DataError(f"{file.metadata.num_rows} rows do not fit into a file of this size")
         found = file.read()
-    return {name: np.asarray(found.column(name).to_pylist()) for name in found.column_names}
+    return {name: _column_values(found.column(name)) for name in found.column_names}
+
+
+def _column_values(column: "pyarrow.ChunkedArray") -> np.ndarray:
+    """Return a column without Python objects for its numbers; raise if one of them is null."""
+    import pyarrow as pa
+
+    values = column.combine_chunks()
+    if pa.types.is_fixed_size_list(values.type):
+        flat = values.flatten().to_numpy(zero_copy_only=True)
+        return flat.reshape(len(values), values.type.list_size)
+    if pa.types.is_floating(values.type):
+        return values.to_numpy(zero_copy_only=True)
+    return np.asarray(values.to_pylist())
 
 
 def _write_array_record(table: FeatureTable, path: Path) -> None:
@@ -132,9 +148,9 @@ def _read_array_record(path: Path, index: FeatureMetadata) -> dict[str, np.ndarr
         rows = [spec.deserialize_example_np(row) for row in reader.read_all()]
     finally:
         reader.close()
-    columns: dict[str, np.ndarray] = {}
+    texts, columns = TEXTS_OF[index.about.rows], dict[str, np.ndarray]()
     for name in rows[0]:
-        values = [row[name].decode() if name in TEXTS else row[name] for row in rows]
+        values = [row[name].decode() if name in texts else row[name] for row in rows]
         columns[name] = np.asarray(values)
     return columns
 
@@ -167,7 +183,7 @@ def _tfds_features(table: FeatureTable) -> "tfds.features.FeaturesDict":
     import tensorflow_datasets as tfds
 
     def feature(values: np.ndarray) -> object:
-        if values.ndim == 1:
+        if values.ndim == 1 and values.dtype.kind == "U":
             return tfds.features.Text()
         return tfds.features.Tensor(shape=values.shape[1:], dtype=values.dtype.type)
 

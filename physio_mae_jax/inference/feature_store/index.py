@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -16,7 +16,12 @@ from physio_mae_jax.data.json_types import Between, check_types
 from physio_mae_jax.data.regular_file import check_file_name, open_regular
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.inference.feature_store.table import LABEL, TEXTS, FeatureTable
+from physio_mae_jax.inference.feature_store.table import (
+    LABEL,
+    SECONDS_OF,
+    TEXTS_OF,
+    FeatureTable,
+)
 from physio_mae_jax.types import JsonMapping
 
 INDEX_FILE = "index.json"
@@ -44,10 +49,17 @@ class FeatureShard:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class About:
-    """Metadata shared by all rows: classes of each task, and the encoder's model_spec."""
+    """Metadata shared by all rows.
+
+    Attributes:
+        classes: Class names of each task.
+        model_spec: Specification of the encoder and its input.
+        rows: What a row is of, see ``FeatureTable``.
+    """
 
     classes: Mapping[str, Sequence[str]]
     model_spec: JsonMapping
+    rows: Literal["recording", "window"] = "recording"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,7 +99,8 @@ class FeatureMetadata:
         return FeatureTable.from_columns(
             {
                 "embedding": np.zeros((0, self.embedding_size), np.float32),
-                **{name: np.zeros(0, str) for name in TEXTS},
+                **{name: np.zeros(0, str) for name in TEXTS_OF[self.about.rows]},
+                **{name: np.zeros(0) for name in SECONDS_OF[self.about.rows]},
                 **{name: np.zeros((0, size), np.int8) for name, size in sizes.items()},
             },
             vars(self.about),

@@ -26,6 +26,7 @@ from physio_mae_jax.data.formats.file_facts import (
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.origin import Origin
 from physio_mae_jax.data.formats.reader import Reader
+from physio_mae_jax.data.formats.start_time import iso_time
 from physio_mae_jax.data.formats.vendors.vendor_format import Head, VendorFormat
 from physio_mae_jax.data.regular_file import open_regular
 from physio_mae_jax.signals.rates import check_rate
@@ -40,6 +41,9 @@ _MAX_LEADS = 12
 _SIZES = struct.Struct("<8sHiiii")
 _LEADS = struct.Struct("<h12h12h12h")
 _LEADS_OFFSET, _RATE_OFFSET = 156, 272
+# Day, month and year of the recording; of the file; hour, minute and second of the start.
+_START = struct.Struct("<3h6x3h")
+_START_OFFSET = 138
 _CHECKED_FROM = 10
 _NO_VALUE = -32768
 _NV_PER_MV = 1e6
@@ -58,6 +62,7 @@ class IshneHeader(NamedTuple):
         resolutions_nv: Resolution of each lead in nV [M].
         sampling_rate_hz: Sampling rate in Hz.
         notes: Contradictions that do not prevent reading.
+        start_time: First instant, see ``RecordingInfo``; '' if it is no valid date.
     """
 
     samples_offset: int
@@ -66,6 +71,7 @@ class IshneHeader(NamedTuple):
     resolutions_nv: tuple[int, ...]
     sampling_rate_hz: float
     notes: tuple[str, ...]
+    start_time: str = ""
 
 
 def read_ishne_header(path: Path) -> IshneHeader:
@@ -99,7 +105,9 @@ def read_ishne_header(path: Path) -> IshneHeader:
         notes.append(f"its header states {stated} samples of each lead, it has {num_samples}")
     if checksum not in (0, crc_ccitt(fixed[_CHECKED_FROM:] + block)):
         notes.append("the checksum of its header does not match: the header may be damaged")
-    return IshneHeader(offset, num_samples, names, resolutions, rate_hz, tuple(notes))
+    day, month, year, *clock = _START.unpack_from(fixed, _START_OFFSET)
+    start_time = iso_time(year, month, day, *clock)
+    return IshneHeader(offset, num_samples, names, resolutions, rate_hz, tuple(notes), start_time)
 
 
 def _check_offsets(path: Path, variable: int, variable_offset: int, offset: int, size: int) -> None:
@@ -157,6 +165,7 @@ def _probe(path: Path, entry: ManifestEntry) -> FileFacts:
         origin=Origin(
             format=_NAME, rate="its header", names="its header", units="its header (nV per count)"
         ),
+        start_time=header.start_time,
     )
 
 
