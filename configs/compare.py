@@ -1,7 +1,7 @@
 """Compare models on one labeled task: models × fractions of the labels × seeds.
 
-    python -m physio_mae_jax.main --config=configs/compare.py:data=ptbxl
-    --config.init_from=runs/ptbxl \
+    python -m physio_mae_jax.main --config=configs/compare.py:data=ptbxl \
+        --config.init_from=runs/ptbxl \
         --workdir=runs/ptbxl_compared
 
 Argument after the colon: ``data=``, as in configs/finetune.py.

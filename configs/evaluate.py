@@ -1,7 +1,7 @@
 """Evaluate an existing model: a fine-tuned one, or probes of its features.
 
     python -m physio_mae_jax.main --config=configs/evaluate.py:method=head \
-        --config.init_from=runs/ptbxl_superclass --config.data.sets=georgia --config.split=all
+        --config.init_from=runs/ptbxl_superclass --config.data.sets=georgia --config.split=all \
         --workdir=...
     python -m physio_mae_jax.main --config=configs/evaluate.py:method=probe,data=ptbxl \
         --config.init_from=runs/ptbxl --workdir=...

@@ -1,8 +1,7 @@
 """Leave one subject out: one fine-tuning per subject, each evaluated on that subject.
 
-    python -m physio_mae_jax.main --config=configs/loso.py:data=wesad --config.init_from=runs/wesad
-    \
-        --workdir=runs/wesad_loso
+    python -m physio_mae_jax.main --config=configs/loso.py:data=wesad \
+        --config.init_from=runs/wesad --workdir=runs/wesad_loso
 
 Arguments after the colon and all settings are those of configs/finetune.py, except for the split:
 one subject is the test set, a fraction of the others is validation (it chooses model, calibration

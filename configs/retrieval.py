@@ -1,11 +1,10 @@
 """Retrieve the ECG of a PPG window, and vice versa, among windows of held-out subjects.
 
-    python -m physio_mae_jax.main --config=configs/retrieval.py --config.init_from=runs/contrastive
-    \
-        --workdir=runs/contrastive_retrieval
+    python -m physio_mae_jax.main --config=configs/retrieval.py \
+        --config.init_from=runs/contrastive --workdir=runs/contrastive_retrieval
 
-The run is one of ``configs/pretrain.py:variant=contrastive``; its data, split and windows are used.
-Written: retrieval.json, retrieval.md and plots/retrieval.png.
+The run must be one of ``configs/pretrain.py:variant=contrastive``; its data, split and windows are
+used. Written: retrieval.json, retrieval.md and plots/retrieval.png.
 """
 
 from ml_collections import ConfigDict

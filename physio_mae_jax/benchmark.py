@@ -151,7 +151,7 @@ def _axes() -> list["SweepAxis"]:
 
 def _sweep(axes: list["SweepAxis"], common: JsonObject) -> None:
     """Measure the training step along each axis."""
-    from physio_mae_jax.benchmarks.sweep import measure_scaling
+    from physio_mae_jax.benchmarks.sweep import measure_growth
     from physio_mae_jax.commands.benchmarking import build_benchmark
     from physio_mae_jax.experiment.configs import PretrainConfig
     from physio_mae_jax.experiment.typed_config import read_config
@@ -167,7 +167,7 @@ def _sweep(axes: list["SweepAxis"], common: JsonObject) -> None:
         )
 
     for axis in axes:
-        for line in measure_scaling(axis, functools.partial(build, axis.name)):
+        for line in measure_growth(axis, functools.partial(build, axis.name)):
             _print(line | common)
 
 

@@ -95,14 +95,14 @@ def _reason(error: Exception, argv: list[str]) -> str:
     """Format an error of the config flags ``argv`` without the tracebacks in its text."""
     if isinstance(error, SyntaxError):
         where = f"{error.filename}, line {error.lineno}," if error.filename else "it"
-        return f"--config is no config: {where} is no Python: {error.msg}; give one as in configs/."
+        return f"--config is not a config: {where} is not valid Python ({error.msg}); see configs/."
     text = str(error.args[0] if error.args else error)
     said = text.rsplit("Error: ", 1)[-1].replace("\\n", " ").replace("\\'", "'").split()
     short = " ".join(said)[:_MAX_REASON] or type(error).__name__
     if _UNREAD in short:
         return f"--config cannot be read: {short.partition(_UNREAD)[2]}; give one as in configs/."
     if "get_config" in short and isinstance(error, AttributeError):
-        return f"--config is no config: it has no get_config ({short}); give one as in configs/."
+        return f"--config is not a config file: it has no get_config ({short}); see configs/."
     if isinstance(error, flags.Error | OSError | ValueError | TypeError):
         return short
     if isinstance(error, KeyError | AttributeError):

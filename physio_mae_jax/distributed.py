@@ -97,8 +97,8 @@ def _num_tasks(environment: Mapping[str, str]) -> int:
     text = environment.get("SLURM_NTASKS", "1")
     if not re.fullmatch(r"\d{1,9}", text):
         raise ConfigError(
-            f"SLURM_NTASKS={printable(text)!r} in the environment is no number of tasks; unset it, "
-            "or set --cluster=none."
+            f"SLURM_NTASKS={printable(text)!r} in the environment is not a number of tasks; unset "
+            "it, or set --cluster=none."
         )
     return int(text)
 

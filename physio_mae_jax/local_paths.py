@@ -42,14 +42,14 @@ def local_path(value: object, setting: str) -> Path:
         path = Path(text).expanduser()
     except (RuntimeError, ValueError) as error:
         reason = "there is no such user" if isinstance(error, RuntimeError) else str(error)
-        raise ConfigError(f"{setting}={shown} is no path: {printable(reason)}.") from error
+        raise ConfigError(f"{setting}={shown} is not a path: {printable(reason)}.") from error
     if len(os.fsencode(path.absolute())) > _MAX_PATH_BYTES:
         raise ConfigError(
-            f"{setting}={shown} is no path: it is longer than {_MAX_PATH_BYTES:,} bytes."
+            f"{setting}={shown} is not a path: it is longer than {_MAX_PATH_BYTES:,} bytes."
         )
     if any(len(os.fsencode(part)) > _MAX_NAME_BYTES for part in path.parts):
         raise ConfigError(
-            f"{setting}={shown} is no path: a name in it is longer than {_MAX_NAME_BYTES} bytes."
+            f"{setting}={shown} is not a path: a name in it is longer than {_MAX_NAME_BYTES} bytes."
         )
     return path.absolute()
 

@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
         )
     )
     enable_compilation_cache()
-    from physio_mae_jax.training.work_folder import lock_workdir  # heavy, as the command is
+    from physio_mae_jax.training.work_folder import lock_workdir  # slow to import
 
     with (
         distributed.peer_loss_as_user_error(),
@@ -77,7 +77,7 @@ def main(argv: list[str]) -> None:
 
 
 def _expand_homes(config: ConfigDict) -> None:
-    """Replace '~' in paths by the home folder: shells do not after '='."""
+    """Replace '~' in paths by the home folder: shells do not expand it after '='."""
     for name in path_settings(config):
         section, _, last = name.rpartition(".")
         holder = config[section] if section else config

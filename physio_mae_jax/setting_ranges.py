@@ -34,7 +34,7 @@ _SECONDS = Number(low=0.0, high=604_800.0, above=True, example=30.0)
 _SECONDS_OR_0 = Number(low=0.0, high=604_800.0, example=0.0)
 _HZ = Number(low=0.0, high=25_000.0, example=0.5)
 _ABOVE_0_HZ = Number(low=0.0, high=25_000.0, above=True, example=0.5)
-_RATE_OF_LEARNING = Number(low=0.0, high=100.0, above=True, example=1e-3)
+_LEARNING_RATE = Number(low=0.0, high=100.0, above=True, example=1e-3)
 _DEVIATIONS = Number(low=0.0, high=10.0, below=True, example=0.1)
 _WEIGHT = Number(low=0.0, high=1e6, example=1.0)
 _THREADS = Number(low=0, high=1024, whole=True, example=4)
@@ -178,7 +178,7 @@ SETTINGS: dict[str, Kind] = {
     "contrastive.temperature_is_learned": Flag(),
     "contrastive.projection_width": _whole(1, 65_536, 256),
     # Training.
-    "optimizer.peak_learning_rate": _RATE_OF_LEARNING,
+    "optimizer.peak_learning_rate": _LEARNING_RATE,
     "optimizer.end_learning_rate": Number(low=0.0, high=100.0, example=1e-6),
     "optimizer.warmup_steps": _whole(0, 10**9, 50),
     "optimizer.weight_decay": Number(low=0.0, high=1_000.0, example=0.05),

@@ -129,5 +129,5 @@ def _to_nothing(path: Path) -> None:
     path.symlink_to(path.with_name("gone"))
 
 
-# What puts something that is no file in the place of one.
+# Changes that replace a file by something that is not a file.
 MAKE_NO_FILE: tuple[Callable[[Path], None], ...] = (_to_pipe, _to_endless, _to_nothing, Path.mkdir)

@@ -154,7 +154,7 @@ def test_memory_of_a_step_grows_with_its_channels():
     def build(value):
         return build_benchmark(typed(small()), num_channels=int(value), repeats=1, with_data=False)
 
-    few, many, grown = sweep.measure_scaling(axis, build)
+    few, many, grown = sweep.measure_growth(axis, build)
     assert (few["value"], many["value"], grown["fitted_to"]) == (4, 8, [4, 8])
     assert few["planned_gib"]["temporaries"] < many["planned_gib"]["temporaries"]
     assert 0.5 < grown["memory_exponent"] < 1.5

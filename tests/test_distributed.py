@@ -45,7 +45,7 @@ def test_a_slurm_job_without_srun_is_rejected_rather_than_run_alone():
 
 @pytest.mark.parametrize("number", ["", "two", "1e3", "-1", "9" * 5000])
 def test_a_broken_environment_is_reported(number):
-    with pytest.raises(ConfigError, match=r"^SLURM_NTASKS=.* is no number of tasks; unset it"):
+    with pytest.raises(ConfigError, match=r"^SLURM_NTASKS=.* is not a number of tasks; unset it"):
         detect({"SLURM_NTASKS": number})
 
 

@@ -118,7 +118,7 @@ def test_every_choice_of_the_table_is_one_that_its_owner_takes():
         ("model", 3, r"model is '3'; it must be a section of settings"),
         ("data.augment", None, r"data\.augment is 'None'; it must be a section"),
         ("data.root", "gs://bucket/sets", r"data\.root=gs://bucket/sets is an address"),
-        ("data.path", "~nouser/x", r"data\.path=~nouser/x is no path: there is no such user"),
+        ("data.path", "~nouser/x", r"data\.path=~nouser/x is not a path: there is no such user"),
         ("data.manifest", "s3://b/m.json", r"data\.manifest=s3://b/m\.json is an address"),
     ],
 )

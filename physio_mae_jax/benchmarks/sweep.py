@@ -49,7 +49,7 @@ class SweepAxis:
         return cls(name, values)
 
 
-def measure_scaling(
+def measure_growth(
     axis: SweepAxis, build: Callable[[float], BenchmarkSpec]
 ) -> Iterator[JsonObject]:
     """Measure a training step at each value, then fit how its cost grows.

@@ -9,7 +9,7 @@ from physio_mae_jax import atomic_files
 from physio_mae_jax.data.formats.folder import open_files
 from physio_mae_jax.data.labels import recording_labels
 from physio_mae_jax.data.prepared import PreparedSource
-from physio_mae_jax.data.sets import ConcatSource, open_set, parse_set_names
+from physio_mae_jax.data.sets import ConcatSource, open_set, parse_weighted_sets
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.splits import make_split
 from physio_mae_jax.data.synthetic import CohortConfig
@@ -154,7 +154,7 @@ def _sources(config: ExtractFeaturesConfig) -> list[SignalSource]:
             cohort=CohortConfig(),
             skip_unreadable=skip,
         )
-        for item in parse_set_names(config.data.sets)
+        for item in parse_weighted_sets(config.data.sets)
     ]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.signals.levels import as_float, remove_large_offset
+from physio_mae_jax.signals.float32_range import as_float, remove_large_offset
 from physio_mae_jax.signals.quality import find_runs
 
 # 1 MiB of float32 per read, so that memory-mapped files may exceed the memory.

@@ -11,7 +11,7 @@ from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner, common
 from physio_mae_jax.data.input_spec import InputSpec, conversion_notes
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sample_cache import SampleCache
-from physio_mae_jax.data.sets import ConcatSource, open_set, parse_set_names
+from physio_mae_jax.data.sets import ConcatSource, open_set, parse_weighted_sets
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.splits import SPLITS, SubjectSplits, make_split
 from physio_mae_jax.data.synthetic import CohortConfig
@@ -72,14 +72,14 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, "data")
-        parse_set_names(self.sets)
+        parse_weighted_sets(self.sets)
         if "folder" in self.set_names and not self.path:
             raise ConfigError("data.path is empty; name a folder with --config.data.path=DIR.")
 
     @property
     def set_names(self) -> tuple[str, ...]:
         """Names of the data sets, with their variants."""
-        return tuple(name.name for name in parse_set_names(self.sets))
+        return tuple(name.name for name in parse_weighted_sets(self.sets))
 
 
 class DatasetBundle(NamedTuple):
@@ -121,7 +121,7 @@ def open_data(
     planner, cache = ChannelPlanner(data.channels), SampleCache(data.cache_mib * 2**20)
     seconds = num_samples / sampling_rate_hz
     sources, indices, weights = [], [], {}
-    for item in parse_set_names(data.sets):
+    for item in parse_weighted_sets(data.sets):
         source = _open(item.name, data, cache)
         usable, report = check_recordings(
             source,

@@ -39,7 +39,7 @@ class DatasetName:
     weight: float | None
 
 
-def parse_set_names(text: str) -> tuple[DatasetName, ...]:
+def parse_weighted_sets(text: str) -> tuple[DatasetName, ...]:
     """Parse the names of data sets.
 
     Raises:

@@ -69,9 +69,9 @@ class SignalSource(Protocol):
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of recording ``index`` as float32 [M, stop - start].
 
-        Arrays in memory are float64 if float32 cannot represent them, see ``signals.levels``.
-        Values are unchanged (in physical units if the file states them), including NaN: the
-        pipeline checks them.
+        Arrays in memory are float64 if float32 cannot represent them, see
+        ``signals.float32_range``. Values are unchanged (in physical units if the file states them),
+        including NaN: the pipeline checks them.
 
         Raises:
             DataError: the file cannot be read or no longer matches its description.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from physio_mae_jax.data.window_transform import Example, WindowSpec, derive_window
-from physio_mae_jax.signals.levels import exponents
+from physio_mae_jax.signals.float32_range import exponents
 from physio_mae_jax.signals.preprocess import largest_magnitude, z_score, z_score_rows
 
 # Samples normalized by one call. Smaller pieces fit the processor's cache, but threads would wait

@@ -15,7 +15,7 @@ import numpy as np
 from physio_mae_jax.data.channel_plan import ChannelPlan
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.signals.levels import in_range, level_rows
+from physio_mae_jax.signals.float32_range import in_range, scale_to_float32
 from physio_mae_jax.signals.preprocess import BandPass, Resampler, resample, z_score
 
 Example = dict[str, Any]  # NumPy arrays and scalars, see make_window
@@ -181,7 +181,7 @@ def derive_window(raw: np.ndarray, spec: WindowSpec) -> np.ndarray:
     """
     made = spec.plan.montage.apply(raw if in_range(raw) else raw.astype(np.float64))
     _check_finite(made, spec)
-    made = level_rows(made, raw.dtype)
+    made = scale_to_float32(made, raw.dtype)
     end = spec.begin + spec.before + spec.num_samples + spec.after
     resampled = resample(made, spec.change, spec.first)[:, spec.begin : end]
     if spec.band:

@@ -105,7 +105,7 @@ def sequence_of(kind: type[_Kind], values: Mapping[str, object]) -> _Kind:
     for name in values:
         if name not in known:
             raise ConfigError(
-                f"{name!r} is no argument of this call; choose from {', '.join(known)}."
+                f"{name!r} is not an argument of this call; choose from {', '.join(known)}."
             )
     return kind(**values)
 

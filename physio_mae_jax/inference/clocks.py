@@ -28,9 +28,9 @@ def reject_clocks(source: ArrayRecordings, known: Sequence[str]) -> None:
         for values, name in zip(checked, info.channel_names, strict=True):
             if canonical_name(name) in names and is_clock(values):
                 raise DataError(
-                    f"{info.record_id}: channel {name!r} only rises, evenly from {values[0]:g} to "
-                    f"{values[-1]:g}: it is a time or a sample number and no signal. Leave that "
-                    "row or column out, and check that each row has its own name."
+                    f"{info.record_id}: channel {name!r} increases by a constant step from "
+                    f"{values[0]:g} to {values[-1]:g}, so it is a time or a sample index, not a "
+                    "signal. Exclude that row or column, and check that each row has its own name."
                 )
 
 

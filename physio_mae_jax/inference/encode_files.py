@@ -38,8 +38,8 @@ def encode_file(
 
     Args:
         encode_source: Encoder, see ``Encoder.encode_source``.
-        path: File of any format that ``data=folder`` reads, or folder of one export, as of an
-            Empatica E4.
+        path: File of any format that ``data=folder`` reads, or folder of one export, such as that
+            of an Empatica E4.
         sampling_rate_hz: Sampling rate in Hz of a file that does not state it.
         channels: Channels to encode, or names in the file -> names to use; the names of the rows
             of a file that has none. None for all.

@@ -27,9 +27,9 @@ from physio_mae_jax.inference.notes import CONVERTED, WARNING, Note
 from physio_mae_jax.inference.samples import Samples, reject_unordered, samples_of
 from physio_mae_jax.inference.signal_metadata import (
     SignalMetadata,
-    check_counts,
     gain_of,
     rate_of,
+    require_units_or_gain,
     units_of,
 )
 from physio_mae_jax.printable import show
@@ -113,7 +113,7 @@ def _recording(
     notes = _notes(signal, samples, rate_hz, name)
     units = units_of(description.units, len(labels), name)
     gain = gain_of(description.gain, len(labels), name)
-    check_counts(samples, units, gain, name)
+    require_units_or_gain(samples, units, gain, name)
     gaps = find_gaps(array)
     absent = absent_rows(gaps, array.shape[1])
     info = RecordingInfo(

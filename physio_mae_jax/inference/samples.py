@@ -7,7 +7,7 @@ import numpy as np
 
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.printable import show
-from physio_mae_jax.signals.levels import remove_large_offset
+from physio_mae_jax.signals.float32_range import remove_large_offset
 
 
 class Samples(NamedTuple):
@@ -66,7 +66,7 @@ def _check_real(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype.kind not in "fiu":
         raise DataError(
             f"{name} is an array of {array.dtype}; a signal is real numbers, float or integer. "
-            "Convert it, and exclude columns that are no signal, such as times."
+            "Convert it, and exclude columns that are not signals, such as times."
         )
     return array
 

@@ -80,10 +80,11 @@ def units_of(values: object, count: int, name: str) -> list[str]:
 
 
 def gain_of(gain: object, count: int, name: str) -> np.ndarray | None:
-    """Return the ADC counts per unit [M] of each channel; None if the samples are no counts.
+    """Return the ADC counts per unit [M] of each channel; None if the samples are not counts.
 
     Raises:
-        DataError: They are not as many as the channels, or one is no number or 0.
+        DataError: The number of gains differs from that of the channels, or a gain is 0 or not a
+            number.
     """
     if gain is None:
         return None
@@ -101,7 +102,7 @@ def gain_of(gain: object, count: int, name: str) -> np.ndarray | None:
     return np.broadcast_to(values, (count,))
 
 
-def check_counts(
+def require_units_or_gain(
     samples: Samples, units: Sequence[str], gain: np.ndarray | None, name: str
 ) -> None:
     """Reject integer samples without units or gain, with a DataError."""

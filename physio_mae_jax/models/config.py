@@ -137,7 +137,7 @@ class MaeConfig:
         return dataclasses.replace(self, attention_implementation="xla", unroll_layers=False)
 
     def _check_mixer(self) -> None:
-        # Mixers are built from these settings, so that theirs is the import at the top of a file.
+        # Imported here, since the mixers import this module.
         from physio_mae_jax.models.mixers import MIXERS
 
         if self.time_mixer not in MIXERS:

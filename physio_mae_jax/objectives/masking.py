@@ -49,7 +49,8 @@ class MaskConfig:
     def check_against(self, model: MaeConfig) -> None:
         """Raise a ConfigError if this mask is incompatible with the model."""
         if (self.kind == "random") != (model.encoder_attention == "joint"):
-            fitting = "random" if model.encoder_attention == "joint" else ", ".join(KINDS[:3])
+            others = [kind for kind in KINDS if kind != "random"]
+            fitting = "random" if model.encoder_attention == "joint" else ", ".join(others)
             raise ConfigError(
                 f"objective.mask.kind must be {fitting} with "
                 f"model.encoder_attention={model.encoder_attention!r}; got {self.kind!r}. "

@@ -7,10 +7,10 @@ Modules::
     channels            canonical names of physiological channels, and their vocabulary ids
     data_parallel       data parallelism for per-example functions that the compiler does not
                         partition
+    float32_range       magnitudes and offsets of samples that float32 cannot represent or resolve
     heart_simulator     ECG and PPG simulator: beat times, a cardiac dipole projected on twelve
                         leads, a pulse wave
     interpolation       band-limited interpolation, for sampling-rate ratios without small integers
-    levels              magnitudes and offsets of samples that float32 cannot represent or resolve
     noise_simulator     EEG and sensor noise simulators, as seeded random processes
     patches             splitting signals and scalograms into time columns and patches, and back
     preprocess          host-side processing of a window: resampling and normalization (NumPy and

@@ -12,8 +12,8 @@ from fractions import Fraction
 import numpy as np
 
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.signals.float32_range import exponents, flat_fraction
 from physio_mae_jax.signals.interpolation import ZERO_CROSSINGS, half_width, interpolate
-from physio_mae_jax.signals.levels import exponents, flat_fraction
 
 # Clip after z-scoring, so that one artifact cannot dominate a window (models.md#input-windows).
 Z_SCORE_LIMIT = 10.0

@@ -233,7 +233,7 @@ def load_best(
             model encodes several channels independently: attention across channels adds 0.
 
     Raises:
-        UserError: There is no such checkpoint, or it is of another model.
+        UserError: There is no such checkpoint, or it belongs to another model.
     """
     shapes = jax.eval_shape(lambda: init_variables(model, jax.random.key(0), window_shape))
     with Checkpoints(workdir / BEST, keep=1) as checkpoints:

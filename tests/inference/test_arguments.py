@@ -29,7 +29,10 @@ def made():
         ({"output": np.array(["a", "b"])}, "choose one of pooled"),
         ({"num_threads": -5}, "num_threads is -5; it must be an integer from 0"),
         ({"num_threads": 2.5}, r"num_threads is 2\.5"),
-        ({"overlaps": 0.5}, "'overlaps' is no argument of this call; choose from output, overlap"),
+        (
+            {"overlaps": 0.5},
+            "'overlaps' is not an argument of this call; choose from output, rows, overlap",
+        ),
     ],
 )
 def test_settings_of_an_encoding_are_checked(made, changes, message):
@@ -48,7 +51,7 @@ def test_settings_of_an_encoding_are_checked(made, changes, message):
         ({"masked_seconds": 5}, "masked_seconds is 5"),
         ({"masked_seconds": [(0,)]}, "has 1 numbers in an interval"),
         ({"masked_seconds": [("a", "b")]}, "masked_seconds is 'a'"),
-        ({"rate": 100}, "'rate' is no argument of this call"),
+        ({"rate": 100}, "'rate' is not an argument of this call"),
     ],
 )
 def test_settings_of_a_reconstruction_are_checked(made, changes, message):
@@ -72,7 +75,7 @@ def test_sizes_of_an_encoder_are_checked(made, changes):
 @pytest.mark.parametrize("path", [None, 5, b"run", ["run"], "~nobody-of-this-name/run"])
 def test_a_path_is_text_or_a_path(path):
     for load in (Encoder.from_checkpoint, Encoder.from_pretrained):
-        with pytest.raises(UserError, match=r"must be a path|is no path|Give the path"):
+        with pytest.raises(UserError, match=r"must be a path|is not a path|Give the path"):
             load(path)
 
 

@@ -97,9 +97,9 @@ def test_an_export_of_several_files(model, tmp_path: Path) -> None:
     assert found.report.recordings == ("p1",)
     assert found.report.channels == (("PPG", "EDA"),)
     assert origins(found.report)[0].startswith("Empatica E4 (folder): rate from line 2 of each")
-    with pytest.raises(DataError, match="is a folder and no export of one recording"):
+    with pytest.raises(DataError, match="is a folder, but not the export of one recording"):
         model.encode_file(tmp_path)
-    with pytest.raises(DataError, match=r"absent\.csv is no file"):
+    with pytest.raises(DataError, match=r"absent\.csv is not a file"):
         model.encode_file(tmp_path / "absent.csv")
 
 

@@ -1,4 +1,4 @@
-"""An old data set is kept until the new one is whole."""
+"""An old data set is kept until the new one is complete."""
 
 from pathlib import Path
 

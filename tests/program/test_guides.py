@@ -109,6 +109,7 @@ def position(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     with Checkpoints(folder / "runs/mixed/checkpoints", keep=1) as checkpoints:
         checkpoints.save(1, {"params": model.params}, model.model_spec.to_json(), model.trained_on)
+    (folder / "runs/ptbxl").symlink_to("mixed")
     waves(folder / "data", subjects=2)
     config = features_config.get_config("format=parquet")
     config.init_from, config.data.sets = str(folder / "runs/mixed"), "waves"

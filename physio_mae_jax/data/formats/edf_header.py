@@ -76,7 +76,7 @@ class EdfHeader:
         record_seconds: Duration of a data record in seconds.
         is_interrupted: True for EDF+D: there may be gaps between the data records.
         signals: Signals of all channels, annotation channels included.
-        start_time: First instant, see ``RecordingInfo``; '' if it is no valid date.
+        start_time: First instant, see ``RecordingInfo``; '' if it is not a valid date.
     """
 
     bytes_per_sample: int

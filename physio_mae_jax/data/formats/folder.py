@@ -11,7 +11,7 @@ directly in the folder must describe itself:
   and ``.csv.gz`` are read like ``.csv`` if a manifest lists them or the folder has no others.
 
 Exports of devices (see ``vendors``) describe themselves too, and are recognized by their content; a
-subfolder that is one export, as of an Empatica E4, is one recording.
+subfolder that is one export, such as that of an Empatica E4, is one recording.
 
 If a file does not describe itself, the error names it and drafts a manifest; nothing is guessed.
 Hence a folder that mixes signals with other tables needs a manifest that lists the signals.
@@ -176,7 +176,7 @@ def open_files(paths: Sequence[str | Path], *, skip_unreadable: bool = False) ->
 def open_file(
     path: str | Path, stated: Mapping[str, object] = MappingProxyType({})
 ) -> FolderSource:
-    """Open one file, or a folder that is one recording, as of an Empatica E4.
+    """Open one file, or a folder that is one recording, such as an Empatica E4 export.
 
     Args:
         path: File or folder.
@@ -192,14 +192,14 @@ def open_file(
         first = recording_of_folder(found)
         if first is None:
             raise DataError(
-                f"{found} is a folder and no export of one recording, as of an Empatica E4; give "
-                "one of its files, or encode the folder with encode_folder."
+                f"{found} is a folder, but not the export of one recording (as an Empatica E4 "
+                "writes); give one of its files, or encode the folder with encode_folder."
             )
         found = first
     content = {"recordings": [{"file": found.name, **stated}]}
     (entry,) = parse_manifest(content, f"file {found}")
     if not found.is_file():
-        raise DataError(f"{found} is no file.")
+        raise DataError(f"{found} is not a file.")
     described = require_described(found.parent, [probe_file(found, entry)])
     return _open(found.parent, described, "", False)
 

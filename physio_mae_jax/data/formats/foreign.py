@@ -18,7 +18,7 @@ _ADVICE = {
     ".xls": _TABLE,
     ".xlsx": _TABLE,
     **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".7z", ".rar"), _UNPACK),
-    ".mat": "these are no files of MATLAB (version 5 to 7.3), or hold the samples of WFDB headers, "
+    ".mat": "these are not MATLAB files (5 to 7.3), or contain the samples of WFDB headers, "
     ".hea, which are needed as well",
     ".dat": "of a WFDB record the header, .hea, is needed as well",
     ".atr": "annotations have no samples; of a WFDB record .hea and .dat are needed",

@@ -138,7 +138,10 @@ def _read_full_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]
 
 
 def is_in_place(info: zipfile.ZipInfo) -> bool:
-    """Return whether a member is read in place: it is long and, as of savez, not compressed."""
+    """Return whether a member is read in place.
+
+    It is long and not compressed (written by ``numpy.savez``).
+    """
     is_stored = info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1
     return is_stored and info.compress_size == info.file_size >= _IN_PLACE_BYTES
 

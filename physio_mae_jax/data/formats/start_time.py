@@ -1,7 +1,7 @@
 """The start of a recording as headers state it, in ISO 8601 without a zone; '' where it is unclear.
 
 Headers state the clock of the recording device, and anonymized ones a shifted or impossible date.
-A start only labels results, so one that cannot be read is no error.
+A start only labels results, so one that cannot be read is not an error.
 """
 
 import datetime
@@ -29,7 +29,7 @@ def iso_time(year: int, month: int, day: int, hour: int, minute: int, second: fl
 def wfdb_start_time(text: str) -> str:
     """Return the start that the base time and date of a WFDB header state: '10:15:00 31/12/2025'.
 
-    A time without a date is no instant.
+    A time without a date does not give an instant.
     """
     found = _WFDB.fullmatch(text.strip())
     if found is None:

@@ -118,7 +118,7 @@ def _check_overflow(params: Params) -> None:
             name = "/".join(str(key.key) for key in path)
             raise DataError(
                 f"the weights of {name} are too large to be folded in float32; check that "
-                "the state dict is whole."
+                "the state dict is complete."
             )
 
 

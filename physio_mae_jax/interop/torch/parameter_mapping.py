@@ -159,8 +159,8 @@ def _folded_stem(weights: Weights, planes: int, width: int) -> Params:
         variance = weights.take(f"{name}.running_var", size_out)
         if variance.min(initial=0.0) < 0:
             raise DataError(
-                f"{name}.running_var is negative in places, as no variance is; check that the "
-                "state dict is whole."
+                f"{name}.running_var has negative values, which a variance cannot have; check "
+                "that the state dict is complete and undamaged."
             )
         factor = weights.take(f"{name}.weight", size_out) / np.sqrt(variance + _BATCH_NORM_EPSILON)
         offset = weights.take(f"{name}.bias", size_out)

@@ -45,7 +45,7 @@ class HeadConfig:
     arcface_margin: float = 0.5
 
     def __post_init__(self) -> None:
-        # Heads are built from these settings, so that theirs is the import at the top of a file.
+        # Imported here, since the heads import this module.
         from physio_mae_jax.models.heads import HEADS
 
         check_fields(self, "head")

@@ -1,4 +1,4 @@
-"""Time mixers: what exchanges information between the tokens of a sequence.
+"""Time mixers: layers that exchange information between the tokens of a sequence.
 
 Modules::
 

@@ -16,7 +16,7 @@ class Geometry(NamedTuple):
         times: [B, K, R] int, time column of each token. Under a mask, neighbors along K may be
             several columns apart. The class token of a joint sequence is at 0.
         rotation: Rotary angles of the K · R tokens of a sequence, [B, K · R, d / 2].
-        token_mask: [B, K, R] bool, False = padding, of which nothing may reach other tokens; None
+        token_mask: [B, K, R] bool, False = padding, which must not affect other tokens; None
             if all tokens are valid.
     """
 
@@ -44,7 +44,8 @@ class SequenceShape(NamedTuple):
 class TimeMixer(Protocol):
     """A Flax module that mixes the tokens of each sequence.
 
-    It owns the reshape: attention works on [B · M, K · R, D], a recurrence on [B · M, K, R, D].
+    The mixer reshapes the tokens itself: attention works on [B · M, K · R, D], a recurrence on [B ·
+        M, K, R, D].
 
     Attributes:
         supports_joint: Whether it mixes all channels in one sequence too, where K is the number of

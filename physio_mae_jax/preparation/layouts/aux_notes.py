@@ -46,5 +46,5 @@ def read_notes(path: Path) -> list[tuple[int, str]]:
             if code != _TIME_ONLY:
                 notes.append((sample, ""))
     raise UnreadableError(
-        f"{path} has {len(notes)} annotations and no end; it is truncated. Copy it again."
+        f"{path} has {len(notes)} annotations but no end marker; it is truncated. Copy it again."
     )

@@ -94,7 +94,7 @@ def chest_tracks(sensors: object, path: Path) -> list[Track]:
 
 
 def wrist_tracks(sensors: object, path: Path) -> list[Track]:
-    """Make tracks of the sensors of the wrist, as of an Empatica E4.
+    """Make tracks of the wrist sensors (an Empatica E4).
 
     Raises:
         UnreadableError: a sensor is missing, or its shape is wrong.

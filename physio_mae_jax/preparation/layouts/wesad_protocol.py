@@ -174,7 +174,7 @@ def affect_annotations(
 
 
 def stress_annotations(affect: Annotations) -> Annotations:
-    """Create annotations of stress; baseline and amusement are no stress."""
+    """Create annotations of stress; baseline and amusement do not count as stress."""
     return Annotations.from_triples(
         [
             (start, stop, _STRESS_OF[label])

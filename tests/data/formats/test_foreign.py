@@ -14,7 +14,7 @@ def test_other_formats_are_recognized(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no recordings") as error:
         open_folder(tmp_path)
     for words in (
-        "1 .mat (d.mat): these are no files of MATLAB",
+        "1 .mat (d.mat): these are not MATLAB files",
         "1 .rec (f.rec)",
         "MNE",
         "h.avro",

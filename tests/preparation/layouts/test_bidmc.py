@@ -148,7 +148,7 @@ def test_bidmc_hostile_records(tmp_path):
         layout.find(tmp_path)
     write_bidmc_record(tmp_path, BIDMC_COMMENT)
     (tmp_path / "bidmc07.breath").write_bytes((tmp_path / "bidmc07.breath").read_bytes()[:-4])
-    with pytest.raises(UnreadableError, match=r"no end; it is truncated"):
+    with pytest.raises(UnreadableError, match=r"no end marker; it is truncated"):
         only(layout, tmp_path)
     data = (tmp_path / "bidmc07.dat").read_bytes()
     (tmp_path / "bidmc07.dat").write_bytes(data[:-2] + b"xy")

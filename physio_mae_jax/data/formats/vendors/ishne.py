@@ -62,7 +62,7 @@ class IshneHeader(NamedTuple):
         resolutions_nv: Resolution of each lead in nV [M].
         sampling_rate_hz: Sampling rate in Hz.
         notes: Contradictions that do not prevent reading.
-        start_time: First instant, see ``RecordingInfo``; '' if it is no valid date.
+        start_time: First instant, see ``RecordingInfo``; '' if it is not a valid date.
     """
 
     samples_offset: int

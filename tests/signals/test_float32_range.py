@@ -10,7 +10,7 @@ from physio_mae_jax.data.window_transform import WindowConfig
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.export import export_encoder
-from physio_mae_jax.signals.levels import as_float, level_rows
+from physio_mae_jax.signals.float32_range import as_float, scale_to_float32
 from physio_mae_jax.signals.preprocess import z_score
 from physio_mae_jax.signals.quality import find_artifacts, heart_rate_bpm
 from tests.encoders import beats, cosine, encoder, untrained
@@ -86,7 +86,7 @@ def test_derived_leads_and_other_rates_stay_right(made, scale):
 
 def test_ordinary_windows_are_left_as_they_are_to_the_last_bit():
     signal = SIGNAL.astype(np.float32)
-    assert level_rows(signal, signal.dtype) is signal
+    assert scale_to_float32(signal, signal.dtype) is signal
     np.testing.assert_array_equal(as_float(SIGNAL), signal)
     np.testing.assert_array_equal(as_float(COUNTS), COUNTS.astype(np.float32))
 

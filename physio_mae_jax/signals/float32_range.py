@@ -70,12 +70,12 @@ def remove_large_offset(samples: np.ndarray) -> np.ndarray:
     return np.where(np.abs(exact) < 2.0**62, differences.astype(np.float64), exact)
 
 
-def level_rows(samples: np.ndarray, recorded: np.dtype) -> np.ndarray:
+def scale_to_float32(samples: np.ndarray, recorded_dtype: np.dtype) -> np.ndarray:
     """Convert finite samples [M, n] to float32; rows out of its range are shifted and scaled.
 
     Args:
         samples: [M, n] float32 or float64.
-        recorded: Recorded type; sets the range below which differences are rounding noise.
+        recorded_dtype: Recorded type; sets the range below which differences are rounding noise.
 
     Returns:
         float32; float32 samples in the range of ``in_range`` are returned unchanged.
@@ -88,10 +88,12 @@ def level_rows(samples: np.ndarray, recorded: np.dtype) -> np.ndarray:
     half_range = high / 2 - low / 2
     largest = _largest(low, high)
     # The offset of float32 samples is kept, so that ``z_score`` detects flat rows as usual.
-    is_exact = recorded == np.float64
-    flat = 2 * half_range <= flat_fraction(recorded) * largest if is_exact else half_range == 0
+    is_exact = recorded_dtype == np.float64
+    flat = (
+        2 * half_range <= flat_fraction(recorded_dtype) * largest if is_exact else half_range == 0
+    )
     # A few steps between subnormal numbers are not a signal.
-    flat |= 2 * half_range < _MIN_STEPS * float(np.finfo(recorded).smallest_subnormal)
+    flat |= 2 * half_range < _MIN_STEPS * float(np.finfo(recorded_dtype).smallest_subnormal)
     shifted = is_exact & ~flat & ~fits
     rows = samples - np.where(shifted, center, 0.0)[:, None]
     rows[flat & ~fits] = 0.0
