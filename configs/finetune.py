@@ -55,42 +55,20 @@ def get_config(argument: str = "") -> ConfigDict:
     add_task(config, chosen["data"], scratch.data)
     config.balanced_sampling = False  # True: class-balanced sampling of training windows
 
-    config.head = ConfigDict()
-    config.head.kind = "linear"  # attention, reasoning, residual_mlp
-    config.head.num_queries = 16
-    config.head.dropout_rate = 0.2
-    config.head.arcface = False
-    config.head.arcface_scale = 30.0
-    config.head.arcface_margin = 0.5
-
+    config.head = _head()
     config.objective = ConfigDict()
     config.objective.focal_gamma = 0.0
     config.objective.label_smoothing = 0.0
     config.objective.balance = "none"  # inverse, effective
     config.objective.mixup = 0.0
 
-    config.optimizer = ConfigDict()
-    config.optimizer.peak_learning_rate = 1e-3
-    config.optimizer.end_learning_rate = 1e-6
-    config.optimizer.warmup_steps = 50
-    config.optimizer.weight_decay = 0.05
-    config.optimizer.clip_norm = 3.0
-    config.optimizer.beta1 = 0.9
-    config.optimizer.beta2 = 0.999
+    config.optimizer = _optimizer()
     config.layer_decay = 0.75  # learning-rate factor from one block to the one before it
     # -1: train all; 0: freeze only the layers before the blocks; k: these and the first k blocks
     config.frozen_blocks = -1
     config.ema_decay = 0.0  # 0.99: decay of a parameter average, which is then evaluated
 
-    config.loop = ConfigDict()
-    config.loop.num_steps = 600
-    config.loop.log_every_steps = 25
-    config.loop.evaluate_every_steps = 25
-    config.loop.checkpoint_every_steps = 200
-    config.loop.max_to_keep = 1
-    config.loop.watchdog_seconds = 1800.0  # abort if a step, a wait for data or a save takes longer
-    config.loop.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
-    config.loop.profile_num_steps = 5
+    config.loop = _loop()
     config.patience = 10  # early stopping: validations without improvement; 0 disables
 
     if chosen["preset"] == "debug":
@@ -98,4 +76,43 @@ def get_config(argument: str = "") -> ConfigDict:
         config.loop.evaluate_every_steps = config.loop.log_every_steps = 2
         config.loop.checkpoint_every_steps, config.optimizer.warmup_steps = 2, 1
         config.evaluation.num_resamples = 50
+    return config
+
+
+def _head() -> ConfigDict:
+    """Head on the encoder's tokens."""
+    config = ConfigDict()
+    config.kind = "linear"  # attention, reasoning, residual_mlp
+    config.num_queries = 16
+    config.dropout_rate = 0.2
+    config.arcface = False
+    config.arcface_scale = 30.0
+    config.arcface_margin = 0.5
+    return config
+
+
+def _optimizer() -> ConfigDict:
+    """AdamW with warm-up and cosine decay."""
+    config = ConfigDict()
+    config.peak_learning_rate = 1e-3
+    config.end_learning_rate = 1e-6
+    config.warmup_steps = 50
+    config.weight_decay = 0.05
+    config.clip_norm = 3.0
+    config.beta1 = 0.9
+    config.beta2 = 0.999
+    return config
+
+
+def _loop() -> ConfigDict:
+    """Length of the run, reports, checkpoints and profiles."""
+    config = ConfigDict()
+    config.num_steps = 600
+    config.log_every_steps = 25
+    config.evaluate_every_steps = 25
+    config.checkpoint_every_steps = 200
+    config.max_to_keep = 1
+    config.watchdog_seconds = 1800.0  # abort if a step, a wait for data or a save takes longer
+    config.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
+    config.profile_num_steps = 5
     return config

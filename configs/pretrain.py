@@ -80,118 +80,144 @@ def _defaults() -> ConfigDict:
     config.accumulation_steps = 1  # micro-batches per step; reduces memory, with the same result
     config.sampling_rate_hz = 100.0  # recordings of another rate are resampled
     config.window_seconds = 30.0
+    config.data = _data()
+    config.model = _model()
+    config.objective = _objective()
+    config.contrastive = _contrastive_loss()
+    config.optimizer = _optimizer()
+    config.loop = _loop()
+    return config
 
-    config.data = ConfigDict()
-    config.data.sets = "synthetic"  # 'ptbxl:2+bidmc:1': several, with weights
-    config.data.root = os.environ.get("PHYSIO_MAE_DATA", "data")  # folder of prepared sets
-    config.data.path = ""  # folder of recordings, with sets=folder
-    config.data.manifest = ""  # '': DIR/manifest.json, or self-describing files
-    config.data.raw_manifests = ConfigDict({name: str(path) for name, path in _RAW.items()})
-    config.data.channels = "I,II,V2,PPG"  # names or a policy; '': all channels of each recording
-    config.data.missing_channels = "error"  # or 'mask': recordings may lack some of them
-    config.data.on_invalid = "error"  # or 'skip': exclude NaN, short or broken recordings
-    config.data.band_hz = (0.0, 0.0)  # (0.5, 40.0): band-pass filtered before normalization
-    config.data.split_rule = "random=|0.1|"  # by subject; see physio_mae_jax/data/splits.py
-    config.data.split_seed = 0
-    config.data.max_validation_windows = 256
-    config.data.num_threads = 2  # prefetch threads; more only help with a slow disk
-    config.data.cache_mib = 1024  # cache of decoded samples per process; 0: none
-    config.data.speed_perturbation = (
-        1.0,
-        1.0,
-    )  # (0.6, 1.6): range of playback speeds, to vary heart rates
-    config.data.augment = ConfigDict()  # in standard deviations; see signals/augment.py
-    config.data.augment.noise = 0.0
-    config.data.augment.baseline_wander = 0.0
-    config.data.augment.powerline = 0.0
-    config.data.augment.channel_dropout = 0.0
-    config.data.augment.time_mask = 0.0
-    config.data.cohort = ConfigDict()  # settings of data=synthetic
-    config.data.cohort.num_subjects = 64
-    config.data.cohort.recordings_per_subject = 2
-    config.data.cohort.seconds = 60.0
-    config.data.cohort.sampling_rate_hz = 100.0
-    config.data.cohort.noise_level = 1.0
-    config.data.cohort.seed = 0
 
-    config.model = ConfigDict()
-    config.model.patch_samples = 30  # 0.3 s per column
-    config.model.patch_scales = 8  # 8 frequency rows of 8 scales
-    config.model.width = 512
-    config.model.depth = 12
-    config.model.num_heads = 8
-    config.model.decoder_width = 256
-    config.model.decoder_depth = 4
-    config.model.decoder_num_heads = 4
-    config.model.encoder_attention = "factorized"  # 'joint': all tokens at once, far more expensive
-    config.model.decoder_attention = "factorized"
-    config.model.time_mixer = (
-        "attention"  # within a channel: a name of physio_mae_jax/models/mixers
-    )
-    config.model.attention_block_seconds = 0.0  # long windows: 10.0, for linear cost in length
-    config.model.channel_attention = True
-    config.model.channel_smoothing = True  # along time, before attention across channels
-    config.model.mlp_rank_ratio = 0.0  # 0: full matrices
-    config.model.attention_rank_ratio = 0.0
-    config.model.class_token = False  # joint attention only
-    config.model.rotary_positions = "column"  # 'token': sequence position, as in v1 and v2
-    config.model.waveform_branch = True  # raw samples beside wavelets
-    config.model.convolutional_stem = "none"  # 'normalized': two convolutions before the patches
-    config.model.waveform_head_norm = True
-    config.model.channel_embedding = True  # a learned vector for each channel name
-    config.model.decoder_channel_embedding = False
-    config.model.attention_implementation = "xla"
-    config.model.remat = "full"  # 'none' is faster where memory allows; 'elementwise' nearly so
-    config.model.unroll_layers = False  # True: faster on a GPU, longer to compile
-    config.model.compute_dtype = "bfloat16"
-    config.model.wavelet = ConfigDict()
-    config.model.wavelet.bank = "hz"  # 'samples': the linear bank of the original
-    config.model.wavelet.num_scales = 64
-    config.model.wavelet.lowest_frequency_hz = 0.5
-    config.model.wavelet.highest_frequency_hz = 50.0
-    config.model.wavelet.difference_planes = True
+def _data() -> ConfigDict:
+    """Which recordings are used, and how they are split, loaded and augmented."""
+    config = ConfigDict()
+    config.sets = "synthetic"  # 'ptbxl:2+bidmc:1': several, with weights
+    config.root = os.environ.get("PHYSIO_MAE_DATA", "data")  # folder of prepared sets
+    config.path = ""  # folder of recordings, with sets=folder
+    config.manifest = ""  # '': DIR/manifest.json, or self-describing files
+    config.raw_manifests = ConfigDict({name: str(path) for name, path in _RAW.items()})
+    config.channels = "I,II,V2,PPG"  # names or a policy; '': all channels of each recording
+    config.missing_channels = "error"  # or 'mask': recordings may lack some of them
+    config.on_invalid = "error"  # or 'skip': exclude NaN, short or broken recordings
+    config.band_hz = (0.0, 0.0)  # (0.5, 40.0): band-pass filtered before normalization
+    config.split_rule = "random=|0.1|"  # by subject; see physio_mae_jax/data/splits.py
+    config.split_seed = 0
+    config.max_validation_windows = 256
+    config.num_threads = 2  # prefetch threads; more only help with a slow disk
+    config.cache_mib = 1024  # cache of decoded samples per process; 0: none
+    # (0.6, 1.6): range of playback speeds, to vary heart rates
+    config.speed_perturbation = (1.0, 1.0)
+    config.augment = ConfigDict()  # in standard deviations; see signals/augment.py
+    config.augment.noise = 0.0
+    config.augment.baseline_wander = 0.0
+    config.augment.powerline = 0.0
+    config.augment.channel_dropout = 0.0
+    config.augment.time_mask = 0.0
+    config.cohort = ConfigDict()  # settings of data=synthetic
+    config.cohort.num_subjects = 64
+    config.cohort.recordings_per_subject = 2
+    config.cohort.seconds = 60.0
+    config.cohort.sampling_rate_hz = 100.0
+    config.cohort.noise_level = 1.0
+    config.cohort.seed = 0
+    return config
 
-    config.objective = ConfigDict()
-    config.objective.mask = ConfigDict()
-    config.objective.mask.kind = "tube"
-    config.objective.mask.mask_ratio = 0.75
-    config.objective.mask.row_mask_ratio = 0.25  # masked fraction of rows, with mask=time_scale
-    config.objective.mask.channel_mask_ratio = 0.0  # fraction of channels masked entirely
-    config.objective.mask_before_wavelet = True  # False: wavelets leak masked samples
-    config.objective.waveform_weight = 1.0
-    config.objective.waveform_columns = "masked"  # or 'all'
-    config.objective.plane_weights = (1.0, 0.5, 0.1)
-    config.objective.band_hz = (0.5, 50.0)  # physiology; half weight at its ends
-    config.objective.band_edge_octaves = 1.0
-    config.objective.band_floor = 0.1
-    config.objective.scale_tilt = 0.5
 
-    config.contrastive = ConfigDict()
-    config.contrastive.weight = 0.0  # above 0: align the two channels of data.channels
-    config.contrastive.view = "masked"  # 'whole': a second pass over all tokens
-    config.contrastive.same_subject_negatives = False
-    config.contrastive.temperature = 0.07
-    config.contrastive.temperature_is_learned = False
-    config.contrastive.projection_width = 256
+def _model() -> ConfigDict:
+    """Sizes and parts of the autoencoder."""
+    config = ConfigDict()
+    config.patch_samples = 30  # 0.3 s per column
+    config.patch_scales = 8  # 8 frequency rows of 8 scales
+    config.width = 512
+    config.depth = 12
+    config.num_heads = 8
+    config.decoder_width = 256
+    config.decoder_depth = 4
+    config.decoder_num_heads = 4
+    config.encoder_attention = "factorized"  # 'joint': all tokens at once, far more expensive
+    config.decoder_attention = "factorized"
+    config.time_mixer = "attention"  # a name of physio_mae_jax/models/mixers
+    config.attention_block_seconds = 0.0  # long windows: 10.0, for linear cost in length
+    config.channel_attention = True
+    config.channel_smoothing = True  # along time, before attention across channels
+    config.mlp_rank_ratio = 0.0  # 0: full matrices
+    config.attention_rank_ratio = 0.0
+    config.class_token = False  # joint attention only
+    config.rotary_positions = "column"  # 'token': sequence position, as in v1 and v2
+    config.waveform_branch = True  # raw samples beside wavelets
+    config.convolutional_stem = "none"  # 'normalized': two convolutions before the patches
+    config.waveform_head_norm = True
+    config.channel_embedding = True  # a learned vector for each channel name
+    config.decoder_channel_embedding = False
+    config.attention_implementation = "xla"
+    config.remat = "full"  # 'none' is faster where memory allows; 'elementwise' nearly so
+    config.unroll_layers = False  # True: faster on a GPU, longer to compile
+    config.compute_dtype = "bfloat16"
+    config.wavelet = ConfigDict()
+    config.wavelet.bank = "hz"  # 'samples': the linear bank of the original
+    config.wavelet.num_scales = 64
+    config.wavelet.lowest_frequency_hz = 0.5
+    config.wavelet.highest_frequency_hz = 50.0
+    config.wavelet.difference_planes = True
+    return config
 
-    config.optimizer = ConfigDict()
-    config.optimizer.peak_learning_rate = 3e-4  # as given: never scaled by batch or devices
-    config.optimizer.end_learning_rate = 1e-6
-    config.optimizer.warmup_steps = 2_000
-    config.optimizer.weight_decay = 0.05
-    config.optimizer.clip_norm = 3.0
-    config.optimizer.beta1 = 0.9
-    config.optimizer.beta2 = 0.95
 
-    config.loop = ConfigDict()
-    config.loop.num_steps = 50_000
-    config.loop.log_every_steps = 50
-    config.loop.evaluate_every_steps = 1_000
-    config.loop.checkpoint_every_steps = 1_000
-    config.loop.max_to_keep = 3
-    config.loop.watchdog_seconds = 1800.0  # abort if a step, a wait for data or a save takes longer
-    config.loop.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
-    config.loop.profile_num_steps = 5
+def _objective() -> ConfigDict:
+    """Masks and losses of the reconstruction."""
+    config = ConfigDict()
+    config.mask = ConfigDict()
+    config.mask.kind = "tube"
+    config.mask.mask_ratio = 0.75
+    config.mask.row_mask_ratio = 0.25  # masked fraction of rows, with mask=time_scale
+    config.mask.channel_mask_ratio = 0.0  # fraction of channels masked entirely
+    config.mask_before_wavelet = True  # False: wavelets leak masked samples
+    config.waveform_weight = 1.0
+    config.waveform_columns = "masked"  # or 'all'
+    config.plane_weights = (1.0, 0.5, 0.1)
+    config.band_hz = (0.5, 50.0)  # physiology; half weight at its ends
+    config.band_edge_octaves = 1.0
+    config.band_floor = 0.1
+    config.scale_tilt = 0.5
+    return config
+
+
+def _contrastive_loss() -> ConfigDict:
+    """Alignment of two channels; off by default."""
+    config = ConfigDict()
+    config.weight = 0.0  # above 0: align the two channels of data.channels
+    config.view = "masked"  # 'whole': a second pass over all tokens
+    config.same_subject_negatives = False
+    config.temperature = 0.07
+    config.temperature_is_learned = False
+    config.projection_width = 256
+    return config
+
+
+def _optimizer() -> ConfigDict:
+    """AdamW with warm-up and cosine decay."""
+    config = ConfigDict()
+    config.peak_learning_rate = 3e-4  # as given: never scaled by batch or devices
+    config.end_learning_rate = 1e-6
+    config.warmup_steps = 2_000
+    config.weight_decay = 0.05
+    config.clip_norm = 3.0
+    config.beta1 = 0.9
+    config.beta2 = 0.95
+    return config
+
+
+def _loop() -> ConfigDict:
+    """Length of the run, reports, checkpoints and profiles."""
+    config = ConfigDict()
+    config.num_steps = 50_000
+    config.log_every_steps = 50
+    config.evaluate_every_steps = 1_000
+    config.checkpoint_every_steps = 1_000
+    config.max_to_keep = 3
+    config.watchdog_seconds = 1800.0  # abort if a step, a wait for data or a save takes longer
+    config.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
+    config.profile_num_steps = 5
     return config
 
 

@@ -184,6 +184,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--beam_option", action="append", default=[], help="flag of the runner; may be repeated"
     )
+    _add_own_files(parser)
+    _add_download(parser)
+    return parser.parse_args(arguments)
+
+
+def _add_own_files(parser: argparse.ArgumentParser) -> None:
     own = parser.add_argument_group(f"your own files ({OWN_FILES})")
     own.add_argument(
         "--name", default="", help="name of the data set: lower-case letters, digits and _"
@@ -196,6 +202,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="write a draft of the manifest to complete, and stop",
     )
+
+
+def _add_download(parser: argparse.ArgumentParser) -> None:
     server = parser.add_argument_group("download")
     server.add_argument(
         "--download",
@@ -212,7 +221,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="request header, such as 'Authorization: Basic ...'; may be repeated",
     )
     server.add_argument("--download_workers", type=int, default=4, help="parallel downloads (4)")
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

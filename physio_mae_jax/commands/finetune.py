@@ -9,7 +9,6 @@ import jax
 import numpy as np
 
 from physio_mae_jax import atomic_files
-from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.labeled_batches import labeled_training_batches
 from physio_mae_jax.data.opening import reject_duplicate_channels
@@ -124,30 +123,22 @@ def build_finetuning(
     check_batch_size(config.batch_size, 1, num_devices)
     encoder_init = _with_recorded_channel_names(encoder_init or resolve_init(config), workdir)
     workdir = atomic_files.prepare_workdir(workdir)
-    data = data or open_labeled(
-        config.data, config.labels, encoder_init.sampling_rate_hz, encoder_init.num_samples
-    )
-    if encoder_init.config is not None and encoder_init.config.channel_embedding:
-        reject_duplicate_channels(data.opened, encoder_init.config.num_channel_names)
-    data = data.with_fraction(config.label_fraction, config.seed)
+    data = _training_data(config, encoder_init, data)
     spec, model_spec = build_supervised_spec(
         config, encoder_init, data.instances["train"], data.num_channels
     )
     model_spec |= data.model_spec()
-    seen = data.training_provenance(
-        encoder_init.pretrained.trained_on if encoder_init.pretrained else None
-    )
+    pretrained = encoder_init.pretrained
+    seen = data.training_provenance(pretrained.trained_on if pretrained else None)
     contamination = data.contamination(seen, strict=strict)
     mean, std = data.target_statistics()
-    training = standardize_targets(data.instances["train"], mean, std)
     metric_name, metric = selection_metric(data.kind)
-    mesh = make_mesh(num_devices, config.fsdp)
     trainable = SupervisedTrainable(
         workdir=workdir,
         spec=spec,
-        mesh=mesh,
+        mesh=make_mesh(num_devices, config.fsdp),
         window_shape=(data.num_channels, encoder_init.num_samples),
-        encoder=encoder_init.pretrained.for_training() if encoder_init.pretrained else None,
+        encoder=pretrained.for_training() if pretrained else None,
         reader=data.opened.reader,
         validation=standardize_targets(data.instances["validation"], mean, std),
         metric=metric,
@@ -160,7 +151,9 @@ def build_finetuning(
     )
     write_run_metadata(config, workdir, model_spec, data.split)
     return FinetuneRun(
-        training=_training_run(config, trainable, data, training, seen),
+        training=_training_run(
+            config, trainable, data, standardize_targets(data.instances["train"], mean, std)
+        ),
         trainable=trainable,
         source=data.opened.source,
         instances=data.instances,
@@ -169,6 +162,18 @@ def build_finetuning(
         config=config.evaluation,
         context=_context(config, report_context(config, data, contamination)),
     )
+
+
+def _training_data(
+    config: FinetuneConfig, encoder_init: EncoderInit, data: LabeledData | None
+) -> LabeledData:
+    """Open the data unless they are given, check their channels, and keep a fraction of them."""
+    data = data or open_labeled(
+        config.data, config.labels, encoder_init.sampling_rate_hz, encoder_init.num_samples
+    )
+    if encoder_init.config is not None and encoder_init.config.channel_embedding:
+        reject_duplicate_channels(data.opened, encoder_init.config.num_channel_names)
+    return data.with_fraction(config.label_fraction, config.seed)
 
 
 def _with_recorded_channel_names(encoder_init: EncoderInit, workdir: Path) -> EncoderInit:
@@ -186,7 +191,6 @@ def _training_run(
     trainable: SupervisedTrainable,
     data: LabeledData,
     training: Instances,
-    seen: TrainingProvenance,
 ) -> TrainingRun:
     reader = data.opened.reader
     loader = LoaderConfig(
@@ -210,7 +214,7 @@ def _training_run(
         recordings=data.opened.source.recordings,
         sampling_rate_hz=reader.config.sampling_rate_hz,
         model_spec=trainable.model_spec,
-        trained_on=seen,
+        trained_on=trainable.trained_on,
     )
 
 

@@ -36,7 +36,7 @@ from physio_mae_jax.training.model_spec import ModelSpec
 from physio_mae_jax.training.pretrain_step import PretrainSpec
 from physio_mae_jax.training.pretrain_trainable import PretrainTrainable
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
-from physio_mae_jax.types import Settings
+from physio_mae_jax.types import JsonObject, Settings
 
 _LOG = logging.getLogger(__name__)
 
@@ -80,13 +80,7 @@ def build_pretraining(config: PretrainConfig, workdir: Path) -> TrainingRun:
             config.data.split_rule,
         )
     loader = loader_config(config, opened)
-    model_spec = ModelSpec(
-        model=model,
-        objective=spec.objective,
-        contrastive=config.contrastive,
-        input=opened.input_spec,
-        split={"rule": opened.subject_splits.rule, "hash": opened.subject_splits.hash},
-    ).to_json()
+    model_spec = _model_spec(config, spec, opened)
     write_run_metadata(config, workdir, model_spec, opened.subject_splits.to_json())
     if primary:
         _draw_scale_weights(workdir, spec.objective, model)
@@ -115,6 +109,17 @@ def build_pretraining(config: PretrainConfig, workdir: Path) -> TrainingRun:
         model_spec=model_spec,
         trained_on=TrainingProvenance.from_recordings(opened.source, training),
     )
+
+
+def _model_spec(config: PretrainConfig, spec: PretrainSpec, opened: DatasetBundle) -> JsonObject:
+    """Describe the model, its input and its split, for the checkpoints."""
+    return ModelSpec(
+        model=spec.model.config,
+        objective=spec.objective,
+        contrastive=config.contrastive,
+        input=opened.input_spec,
+        split={"rule": opened.subject_splits.rule, "hash": opened.subject_splits.hash},
+    ).to_json()
 
 
 def _check_channels(spec: PretrainSpec, opened: DatasetBundle) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -150,14 +150,7 @@ def build_probe(
     check_batch_size(config.batch_size, 1, num_devices)
     get_probe(config.method)
     names = config.encoder_names
-    for name in names:
-        if name not in ENCODERS:
-            raise ConfigError(
-                f"encoders must be among {', '.join(ENCODERS)}; got {name!r}. The first one is "
-                "evaluated and the others are compared with it."
-            )
-    if not names:
-        raise ConfigError("encoders must name at least one, such as pretrained; got an empty list.")
+    _check_encoders(names)
     encoder_init = encoder_init or _resolve_init(config, names)
     workdir = atomic_files.prepare_workdir(workdir)
     data = data or open_labeled(
@@ -193,6 +186,18 @@ def build_probe(
             "encoders": ", ".join(names),
         },
     )
+
+
+def _check_encoders(names: Sequence[str]) -> None:
+    """Raise a ConfigError unless at least one source of features is named, and all are known."""
+    for name in names:
+        if name not in ENCODERS:
+            raise ConfigError(
+                f"encoders must be among {', '.join(ENCODERS)}; got {name!r}. The first one is "
+                "evaluated and the others are compared with it."
+            )
+    if not names:
+        raise ConfigError("encoders must name at least one, such as pretrained; got an empty list.")
 
 
 def _resolve_init(config: ProbeConfig, names: list[str]) -> EncoderInit:

@@ -53,26 +53,8 @@ def write_report(
     Raises:
         DataError: There is no evaluation, or the predictions are not the evaluated ones.
     """
-    if not evaluations or set(evaluations) - {"test", "validation"}:
-        raise DataError(
-            f"a report must be of 'test', 'validation' or both; got {list(evaluations)}."
-        )
-    split = reported_split(evaluations)
-    evaluated, plotted = evaluations[split], predictions.get(split)
-    if plotted is None or (evaluated.num_instances, evaluated.classes) != (
-        plotted.num_instances,
-        plotted.classes,
-    ):
-        found = (
-            f"those of {plotted.num_instances} instances of {plotted.classes}"
-            if plotted
-            else "none"
-        )
-        raise DataError(
-            f"the report's predictions of {split} must be of the evaluated "
-            f"{evaluated.num_instances} instances of {evaluated.classes}; got {found}."
-        )
-    plots = _write_plots(folder, plotted, evaluated, calibration, split)
+    split, plotted = _plotted_predictions(evaluations, predictions)
+    plots = _write_plots(folder, plotted, evaluations[split], calibration, split)
     if (folder / _LEARNING_CURVES).is_file():
         plots.append(_LEARNING_CURVES)
     content = {
@@ -93,6 +75,32 @@ def write_report(
     )
     atomic_files.write_text(folder / _REPORT, text)
     return folder / _REPORT
+
+
+def _plotted_predictions(
+    evaluations: Mapping[str, Evaluation], predictions: Mapping[str, Predictions]
+) -> tuple[str, Predictions]:
+    """Return the split that is plotted and its predictions; raise unless they were evaluated."""
+    if not evaluations or set(evaluations) - {"test", "validation"}:
+        raise DataError(
+            f"a report must be of 'test', 'validation' or both; got {list(evaluations)}."
+        )
+    split = reported_split(evaluations)
+    evaluated, plotted = evaluations[split], predictions.get(split)
+    if plotted is None or (evaluated.num_instances, evaluated.classes) != (
+        plotted.num_instances,
+        plotted.classes,
+    ):
+        found = (
+            f"those of {plotted.num_instances} instances of {plotted.classes}"
+            if plotted
+            else "none"
+        )
+        raise DataError(
+            f"the report's predictions of {split} must be of the evaluated "
+            f"{evaluated.num_instances} instances of {evaluated.classes}; got {found}."
+        )
+    return split, plotted
 
 
 def has_report(folder: Path) -> bool:

@@ -31,19 +31,16 @@ def render_card(trained: TrainedModel, arrays: Mapping[str, np.ndarray], card: C
     """Format the card as Markdown with the front matter of the Hugging Face hub."""
     given, model = trained.model_spec.input, trained.model_spec.model
     seconds = given.num_samples / given.sampling_rate_hz
-    sets = (
-        "\n".join(f"* {printable(name)}: {printable(what)}" for name, what in given.filters.items())
-        or _UNSPECIFIED
-    )
+    filters = [f"* {printable(name)}: {printable(what)}" for name, what in given.filters.items()]
     subjects = trained.trained_on
     more = "" if subjects.is_complete else "; more that are not known"
     front = ["library_name: physio_mae_jax", "tags: [physiological-signals, jax]"]
     if card.license:
         front.insert(0, f"license: {card.license.lower()}")
     size = sum(array.size for array in arrays.values())
-    front_matter = "\n".join(front)
+    newline = "\n"
     return f"""---
-{front_matter}
+{newline.join(front)}
 ---
 # A masked autoencoder of physiological signals
 
@@ -67,7 +64,7 @@ channels are brought to that, and a report says how.
 
 How each data set was filtered before:
 
-{sets}
+{newline.join(filters) or _UNSPECIFIED}
 
 Subjects: {len(subjects.subjects)}, hash {text_hash(subjects.to_json()["subjects"])}{more}.
 Hashes of all subjects and of their samples are in config.json, so that an evaluation can detect

@@ -106,9 +106,14 @@ def import_state_dict(
         params |= parameter_mapping.classification_head(weights, cfg, head)
         model = Classifier(cfg, head)
     weights.reject_problems()
+    return model, _as_float32(params)
+
+
+def _as_float32(params: Params) -> Params:
+    """Return contiguous float32 parameters; raise a DataError if one is too large."""
     params = jax.tree.map(lambda leaf: np.ascontiguousarray(leaf, np.float32), params)
     _check_overflow(params)
-    return model, params
+    return params
 
 
 def _check_overflow(params: Params) -> None:
