@@ -127,7 +127,6 @@ def build_finetuning(
     spec, model_spec = build_supervised_spec(
         config, encoder_init, data.instances["train"], data.num_channels
     )
-    model_spec |= data.model_spec()
     pretrained = encoder_init.pretrained
     seen = data.training_provenance(pretrained.trained_on if pretrained else None)
     contamination = data.contamination(seen, strict=strict)
@@ -146,14 +145,12 @@ def build_finetuning(
         batch_size=config.batch_size,
         num_threads=config.data.num_threads,
         patience_steps=config.patience * config.loop.evaluate_every_steps,
-        model_spec=model_spec,
+        model_spec=model_spec | data.model_spec(),
         trained_on=seen,
     )
-    write_run_metadata(config, workdir, model_spec, data.split)
+    write_run_metadata(config, workdir, trainable.model_spec, data.split)
     return FinetuneRun(
-        training=_training_run(
-            config, trainable, data, standardize_targets(data.instances["train"], mean, std)
-        ),
+        training=_training_run(config, trainable, data, (mean, std)),
         trainable=trainable,
         source=data.opened.source,
         instances=data.instances,
@@ -190,8 +187,10 @@ def _training_run(
     config: FinetuneConfig,
     trainable: SupervisedTrainable,
     data: LabeledData,
-    training: Instances,
+    statistics: tuple[np.ndarray, np.ndarray],
 ) -> TrainingRun:
+    """Build the run on the training instances, their targets standardized by (mean, std)."""
+    training = standardize_targets(data.instances["train"], *statistics)
     reader = data.opened.reader
     loader = LoaderConfig(
         batch_size=config.batch_size,
