@@ -36,12 +36,12 @@ jax.config.update(
 )
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 jax.config.update("jax_numpy_rank_promotion", "allow")
-MAX_RESIDENT_GIB = 1.2
+MAX_RESIDENT_GIB = 1.8
 # Grain reads a flag that only app.run would have parsed.
 flags.FLAGS.mark_as_parsed()
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def bounded_memory() -> Iterator[None]:
     """Forget compiled programs once a worker is large; the compile cache on disk has them still."""
     yield

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,9 +13,10 @@ from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.models.window_batch import Windows
-from physio_mae_jax.objectives.masking import Mask, column_mask
+from physio_mae_jax.objectives.masking import Mask, MaskConfig, column_mask, draw_mask
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 from physio_mae_jax.training.loop import TrainingRun, train
+from physio_mae_jax.training.pretrain_step import init_params
 
 
 def tiny_model(**changes: Any) -> MaskedAutoencoder:
@@ -50,20 +52,40 @@ def random_mask(batch: int, columns: int = 20, seed: int = 1, ratio: float = 0.7
     return column_mask(jax.random.uniform(jax.random.key(seed), (batch, columns)), ratio)
 
 
+def initial_params(model: MaskedAutoencoder, mask: MaskConfig, num_channels: int = 2) -> Any:
+    """Initialize an autoencoder in one program: each operation alone takes seconds to compile."""
+    return jax.jit(lambda key: init_params(model, mask, key, num_channels))(jax.random.key(0))
+
+
+def compiled_init(module: nn.Module, seed: int, *inputs: Any) -> Any:
+    """Initialize the variables of any module in one program, see ``initial_params``."""
+    return jax.jit(lambda key: module.init(key, *inputs))(jax.random.key(seed))
+
+
+def drawn_mask(model: MaskedAutoencoder, mask: MaskConfig, batch: int, num_channels: int) -> Mask:
+    """Draw the masks of a batch in one program."""
+    draw = jax.jit(lambda key: draw_mask(key, batch, num_channels, model.config, mask))
+    return draw(jax.random.key(0))
+
+
 def random_params(model: MaskedAutoencoder, seed: int = 2) -> Any:
     """Initialize and then perturb, so that no bias or mask token is zero or equal to another."""
     batch, mask = (
         random_batch(1, 2, model.config.num_samples),
         random_mask(1, model.config.num_columns),
     )
-    params = jax.jit(model.init)(jax.random.key(seed), Windows.of(batch), *mask[:2])["params"]
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-    noisy = [
-        leaf + 0.1 * jax.random.normal(key, leaf.shape)
-        for leaf, key in zip(leaves, keys, strict=True)
-    ]
-    return jax.tree.unflatten(tree, noisy)
+
+    def perturbed(key: jax.Array) -> Any:
+        params = model.init(key, Windows.of(batch), *mask[:2])["params"]
+        leaves, tree = jax.tree.flatten(params)
+        keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
+        noisy = [
+            leaf + 0.1 * jax.random.normal(key, leaf.shape)
+            for leaf, key in zip(leaves, keys, strict=True)
+        ]
+        return jax.tree.unflatten(tree, noisy)
+
+    return jax.jit(perturbed)(jax.random.key(seed))
 
 
 class ArraySource:

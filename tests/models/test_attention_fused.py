@@ -16,8 +16,7 @@ from physio_mae_jax.experiment.typed_config import to_dataclass
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.masking import draw_mask
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig, forward, pretraining_loss
-from physio_mae_jax.training.pretrain_step import init_params
-from tests.factories import random_batch
+from tests.factories import initial_params, random_batch
 
 VERSIONS = ("v1", "v2", "v3", "v1_upstream", "v2_upstream", "v3_upstream")
 
@@ -38,7 +37,7 @@ def outcome(version, channels, implementation, dtype):
     plain = dataclasses.replace(
         model.config, attention_implementation="xla", compute_dtype="float32"
     )
-    params = init_params(MaskedAutoencoder(plain), objective.mask, jax.random.key(0), 2)
+    params = initial_params(MaskedAutoencoder(plain), objective.mask)
 
     # Batch and mask are arguments, or XLA would fold the whole transform at compile time.
     @jax.jit

@@ -11,7 +11,7 @@ from physio_mae_jax.models.heads.arcface import ArcFace
 from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.models.heads.classifier import Classifier
 from physio_mae_jax.models.window_batch import Windows
-from tests.factories import random_batch, tiny_model
+from tests.factories import compiled_init, random_batch, tiny_model
 
 every_head = pytest.mark.parametrize("kind", HEADS)
 
@@ -21,7 +21,7 @@ def head_and_params(kind, **changes):
     head = HEADS[kind](tiny_model().config, settings)
     latents = jax.random.normal(jax.random.key(0), (2, 3, 6, 4, 32))
     mask = jnp.ones(latents.shape[:-1], bool)
-    params = head.init(jax.random.key(1), latents, mask, False)
+    params = compiled_init(head, 1, latents, mask, False)
     noise = jax.random.normal(
         jax.random.key(2), (max(leaf.size for leaf in jax.tree.leaves(params)),)
     )
@@ -84,7 +84,7 @@ def test_attention_pooling_starts_as_the_mean():
     head = HEADS["attention"](tiny_model().config, settings)
     latents = jax.random.normal(jax.random.key(0), (2, 3, 6, 4, 32))
     mask = jnp.ones(latents.shape[:-1], bool)
-    params = head.init(jax.random.key(1), latents, mask, False)["params"]
+    params = compiled_init(head, 1, latents, mask, False)["params"]
     assert not np.asarray(params["pool"]["query"]["kernel"]).any()
     pooled = jax.nn.standardize(latents, epsilon=1e-5).mean(axis=(1, 2, 3))
     wanted = jax.nn.standardize(pooled, epsilon=1e-5)
@@ -102,7 +102,7 @@ def test_arcface_turns_the_right_class_away_by_the_margin(margin):
     rng = np.random.default_rng(1)
     features = jnp.asarray(rng.normal(size=(200, 16)), jnp.float32)
     module = ArcFace(5, 30.0, margin)
-    params = module.init(jax.random.key(0), features)
+    params = compiled_init(module, 0, features)
     labels = jnp.asarray(rng.integers(0, 5, 200))
     plain, turned = module.apply(params, features), module.apply(params, features, labels)
     angle = np.arccos(np.clip(np.asarray(plain, np.float64) / 30, -1, 1))

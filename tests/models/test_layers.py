@@ -14,7 +14,7 @@ from physio_mae_jax.models.heads import HEADS
 from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.models.heads.classifier import Classifier
 from physio_mae_jax.models.window_batch import Windows
-from tests.factories import random_batch, tiny_model
+from tests.factories import compiled_init, random_batch, tiny_model
 
 MODELS = Path(layers.__file__).parent
 JOINT = {"encoder_attention": "joint", "decoder_attention": "joint"}
@@ -67,7 +67,7 @@ def test_every_kernel_of_a_classifier_is_reached(kind):
 
 def test_what_an_interceptor_computes_is_what_the_model_uses():
     encoder, windows = TransformerEncoder(tiny_model().config), Windows.of(random_batch(1, 2))
-    params = encoder.init(jax.random.key(0), windows, None)
+    params = compiled_init(encoder, 0, windows, None)
 
     def nothing(call, args, kwargs, context):
         result = call(*args, **kwargs)
@@ -90,8 +90,8 @@ def test_no_module_but_layers_has_dense_layers_of_its_own():
 def test_a_linear_layer_is_the_dense_one():
     values = jax.random.normal(jax.random.key(0), (3, 5))
     ours, theirs = layers.Linear(4), nn.Dense(4)
-    params = ours.init(jax.random.key(1), values)
-    jax.tree.map(np.testing.assert_array_equal, params, theirs.init(jax.random.key(1), values))
+    params = compiled_init(ours, 1, values)
+    jax.tree.map(np.testing.assert_array_equal, params, compiled_init(theirs, 1, values))
     np.testing.assert_array_equal(ours.apply(params, values), theirs.apply(params, values))
 
 
@@ -99,9 +99,7 @@ def test_a_bias_that_is_added_later_has_the_same_parameters():
     values = jax.random.normal(jax.random.key(0), (3, 5))
     apart = layers.SeparateBias(4, values.dtype)
     whole = layers.make_linear(4, 0.0, values.dtype, "whole")
-    params = whole.init(jax.random.key(1), values)
-    assert jax.tree.map(np.shape, apart.init(jax.random.key(1), values)) == jax.tree.map(
-        np.shape, params
-    )
+    params = compiled_init(whole, 1, values)
+    assert jax.tree.map(np.shape, compiled_init(apart, 1, values)) == jax.tree.map(np.shape, params)
     product, bias = apart.apply(params, values)
     np.testing.assert_array_equal(product + bias, whole.apply(params, values))

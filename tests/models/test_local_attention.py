@@ -16,7 +16,7 @@ from physio_mae_jax.models.mixers.base import Geometry
 from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.models.stack import Stack
 from physio_mae_jax.models.window_batch import Windows
-from tests.factories import random_batch, random_params, tiny_model
+from tests.factories import compiled_init, random_batch, random_params, tiny_model
 
 # Positions, tokens of each, blocks: dividing, not dividing, of single positions.
 CUTS = [(12, 2, 4), (13, 2, 5), (7, 1, 7), (10, 3, 4)]
@@ -85,7 +85,7 @@ def test_what_is_far_away_is_not_attended_to():
     stack = Stack(settings, depth=1, remat="none")
     tokens, other = jax.random.normal(jax.random.key(0), (2, 1, 2, 16, 2, 16))
     given = (jnp.broadcast_to(jnp.arange(16)[:, None], (1, 16, 2)), jnp.ones((1, 2), bool))
-    params = stack.init(jax.random.key(1), tokens, *given)
+    params = compiled_init(stack, 1, tokens, *given)
     mix = jax.jit(functools.partial(stack.apply, params))
     changed = mix(tokens.at[:, :, 6].set(other[:, :, 6]), *given) - mix(tokens, *given)
     moved = np.abs(changed).max(axis=(0, 1, 3, 4)) > 0
@@ -99,7 +99,7 @@ def test_what_all_receive_is_what_all_give(blocks):
     times = jnp.broadcast_to(jnp.arange(13), (2, 13))
     mask = times < jnp.array([[13], [9]])
     given = (tokens, Geometry(times[..., None], rotary_rotation(times, 8), mask[..., None]))
-    params = layer.init(jax.random.key(1), *given)
+    params = compiled_init(layer, 1, *given)
     _, kept = layer.apply(params, *given, mutable=ATTENTION)
     (received,) = kept[ATTENTION]["received"]
     assert received.shape == (2, 1, 13, 1)

@@ -12,13 +12,10 @@ from physio_mae_jax.experiment.model_section import ModelSection
 from physio_mae_jax.experiment.typed_config import to_dataclass
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.models.window_batch import Windows
-from physio_mae_jax.objectives.masking import (
-    MaskConfig,
-    draw_mask,
-)
+from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig, forward, pretraining_loss
 from physio_mae_jax.training.pretrain_step import init_params
-from tests.factories import random_batch, tiny_model
+from tests.factories import drawn_mask, initial_params, random_batch, tiny_model
 
 JOINT = {
     "encoder_attention": "joint",
@@ -79,8 +76,8 @@ def test_every_version_learns_from_any_number_of_channels(version, channels):
     objective.check_against(cfg)
     model = MaskedAutoencoder(dataclasses.replace(cfg, depth=1))
     batch = random_batch(2, channels, cfg.num_samples)
-    mask = draw_mask(jax.random.key(0), 2, channels, cfg, objective.mask)
-    params = init_params(model, objective.mask, jax.random.key(0), 2)
+    mask = drawn_mask(model, objective.mask, 2, channels)
+    params = initial_params(model, objective.mask)
     gradient = jax.jit(jax.grad(lambda p: pretraining_loss(model, objective, p, batch, mask)[0]))(
         params
     )
@@ -94,10 +91,9 @@ def test_other_masks_run_and_score_what_is_masked(kind):
     cfg, objective = settings(f"preset=debug,mask={kind}")
     objective.check_against(cfg)
     model, batch = MaskedAutoencoder(cfg), random_batch(2, 4, cfg.num_samples)
-    mask = draw_mask(jax.random.key(0), 2, 4, cfg, objective.mask)
-    result = forward(
-        model, objective, init_params(model, objective.mask, jax.random.key(0), 2), batch, mask
-    )
+    mask = drawn_mask(model, objective.mask, 2, 4)
+    params = initial_params(model, objective.mask)
+    result = jax.jit(lambda b: forward(model, objective, params, b, mask))(batch)
     assert np.isfinite(result.predicted.patches).all()
     assert result.token_weight.sum() > 0
 
@@ -106,9 +102,9 @@ def test_a_dropped_channel_reaches_nothing_but_its_own_score():
     model = tiny_model(decoder_channel_embedding=True)
     objective = ObjectiveConfig(mask=MaskConfig(channel_mask_ratio=0.5))
     batch = random_batch(2, 2)
-    mask = draw_mask(jax.random.key(0), 2, 2, model.config, objective.mask)
+    mask = drawn_mask(model, objective.mask, 2, 2)
     assert (mask.masked_channels.sum(axis=1) == 1).all()
-    params = init_params(model, objective.mask, jax.random.key(0), 2)
+    params = initial_params(model, objective.mask)
     predict = jax.jit(lambda b: forward(model, objective, params, b, mask).predicted.patches)
     dropped = mask.masked_channels[:, :, None]
     other = batch | {"signal": jnp.where(dropped, -batch["signal"], batch["signal"])}
@@ -117,7 +113,7 @@ def test_a_dropped_channel_reaches_nothing_but_its_own_score():
 
 def test_an_absent_channel_changes_nothing_in_a_joint_sequence():
     model = tiny_model(**JOINT)
-    params = init_params(model, MaskConfig(kind="random"), jax.random.key(0), 2)
+    params = initial_params(model, MaskConfig(kind="random"))
     batch = random_batch(2, 3)
     without = {name: values[:, jnp.array([0, 2])] for name, values in batch.items()}
     batch["channel_mask"] = batch["channel_mask"].at[:, 1].set(False)
@@ -127,12 +123,10 @@ def test_an_absent_channel_changes_nothing_in_a_joint_sequence():
 
 
 def test_low_rank_layers_are_smaller():
-    full = init_params(tiny_model(width=128), MaskConfig(), jax.random.key(0), 2)
-    thin = init_params(
-        tiny_model(width=128, mlp_rank_ratio=0.25, attention_rank_ratio=0.25),
-        MaskConfig(),
-        jax.random.key(0),
-        2,
+    thin_model = tiny_model(width=128, mlp_rank_ratio=0.25, attention_rank_ratio=0.25)
+    full, thin = (
+        jax.eval_shape(lambda m=model: init_params(m, MaskConfig(), jax.random.key(0), 2))
+        for model in (tiny_model(width=128), thin_model)
     )
     count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree["encoder"]["stack"]))  # noqa: E731
     assert count(thin) < 0.6 * count(full)

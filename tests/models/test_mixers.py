@@ -23,10 +23,10 @@ from physio_mae_jax.models.stack import Stack
 from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.training.checkpoint import reject_other_model
 from physio_mae_jax.training.model_spec import parse_model_config
-from physio_mae_jax.training.pretrain_step import init_params, train_step
+from physio_mae_jax.training.pretrain_step import train_step
 from physio_mae_jax.training.state import TrainState
 from tests.encoders import beats, encoder, write_run
-from tests.factories import random_batch, random_params, tiny_model
+from tests.factories import compiled_init, initial_params, random_batch, random_params, tiny_model
 from tests.runs import typed
 
 
@@ -100,7 +100,7 @@ def stack_of(mixer):
     tokens = jax.random.normal(jax.random.key(0), (2, 2, 6, 2, 16))
     times = jnp.broadcast_to(jnp.array([0, 1, 4, 5, 9, 11])[:, None], (2, 6, 2))
     given = (times, jnp.ones((2, 2), bool))
-    params = stack.init(jax.random.key(1), tokens, *given)
+    params = compiled_init(stack, 1, tokens, *given)
     # Fresh kernels are so small that attention is nearly uniform.
     params = jax.tree.map(lambda leaf: 10 * leaf, params)
     return (lambda *args: stack.apply(params, *args)), tokens, given
@@ -140,7 +140,7 @@ def small_spec(mixer):
 
 def test_a_new_mixer_trains():
     spec = small_spec("average")
-    params = init_params(spec.model, spec.objective.mask, jax.random.key(0), 2)
+    params = initial_params(spec.model, spec.objective.mask)
     state = TrainState.start(jax.random.key(0), params, spec.optimizer)
     batch = random_batch(4, 2, spec.model.config.num_samples)
     batch |= {"subject": jnp.arange(4)}

@@ -1,6 +1,5 @@
 """The stem sees nothing behind the end of a signal."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -8,13 +7,12 @@ from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.masking import (
     MaskConfig,
 )
-from physio_mae_jax.training.pretrain_step import init_params
-from tests.factories import random_batch, tiny_model
+from tests.factories import initial_params, random_batch, tiny_model
 
 
 def test_the_stem_sees_nothing_behind_the_end_of_a_signal():
     model = tiny_model(convolutional_stem="normalized")
-    params = init_params(model, MaskConfig(), jax.random.key(0), 2)
+    params = initial_params(model, MaskConfig())
     batch = random_batch(2, 2)
     valid = jnp.array([12, 12])
     other = batch | {"signal": batch["signal"].at[:, :, 240:].set(50.0)}

@@ -16,14 +16,14 @@ from physio_mae_jax.training.optimizer import (
     make_optimizer,
     weight_decay_mask,
 )
-from tests.factories import tiny_model
+from tests.factories import compiled_init, tiny_model
 
 
 @functools.cache
 def classifier_params():
     cfg = tiny_model(depth=3).config
     model = Classifier(cfg, HeadConfig(num_classes=2))
-    return model.init(jax.random.key(0), Windows.blank(2, 2, cfg.num_samples))["params"]
+    return compiled_init(model, 0, Windows.blank(2, 2, cfg.num_samples))["params"]
 
 
 def test_learning_rates_really_decay_with_depth():
