@@ -81,38 +81,38 @@ def get_config(argument: str = "") -> ConfigDict:
 
 def _head() -> ConfigDict:
     """Head on the encoder's tokens."""
-    config = ConfigDict()
-    config.kind = "linear"  # attention, reasoning, residual_mlp
-    config.num_queries = 16
-    config.dropout_rate = 0.2
-    config.arcface = False
-    config.arcface_scale = 30.0
-    config.arcface_margin = 0.5
-    return config
+    head = ConfigDict()
+    head.kind = "linear"  # attention, reasoning, residual_mlp
+    head.num_queries = 16
+    head.dropout_rate = 0.2
+    head.arcface = False
+    head.arcface_scale = 30.0
+    head.arcface_margin = 0.5
+    return head
 
 
 def _optimizer() -> ConfigDict:
     """AdamW with warm-up and cosine decay."""
-    config = ConfigDict()
-    config.peak_learning_rate = 1e-3
-    config.end_learning_rate = 1e-6
-    config.warmup_steps = 50
-    config.weight_decay = 0.05
-    config.clip_norm = 3.0
-    config.beta1 = 0.9
-    config.beta2 = 0.999
-    return config
+    optimizer = ConfigDict()
+    optimizer.peak_learning_rate = 1e-3
+    optimizer.end_learning_rate = 1e-6
+    optimizer.warmup_steps = 50
+    optimizer.weight_decay = 0.05
+    optimizer.clip_norm = 3.0
+    optimizer.beta1 = 0.9
+    optimizer.beta2 = 0.999
+    return optimizer
 
 
 def _loop() -> ConfigDict:
     """Length of the run, reports, checkpoints and profiles."""
-    config = ConfigDict()
-    config.num_steps = 600
-    config.log_every_steps = 25
-    config.evaluate_every_steps = 25
-    config.checkpoint_every_steps = 200
-    config.max_to_keep = 1
-    config.watchdog_seconds = 1800.0  # abort if a step, a wait for data or a save takes longer
-    config.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
-    config.profile_num_steps = 5
-    return config
+    loop = ConfigDict()
+    loop.num_steps = 600
+    loop.log_every_steps = 25
+    loop.evaluate_every_steps = 25
+    loop.checkpoint_every_steps = 200
+    loop.max_to_keep = 1
+    loop.watchdog_seconds = 1800.0  # abort if a step, a wait for data or a save takes longer
+    loop.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
+    loop.profile_num_steps = 5
+    return loop

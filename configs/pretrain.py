@@ -91,134 +91,134 @@ def _defaults() -> ConfigDict:
 
 def _data() -> ConfigDict:
     """Which recordings are used, and how they are split, loaded and augmented."""
-    config = ConfigDict()
-    config.sets = "synthetic"  # 'ptbxl:2+bidmc:1': several, with weights
-    config.root = os.environ.get("PHYSIO_MAE_DATA", "data")  # folder of prepared sets
-    config.path = ""  # folder of recordings, with sets=folder
-    config.manifest = ""  # '': DIR/manifest.json, or self-describing files
-    config.raw_manifests = ConfigDict({name: str(path) for name, path in _RAW.items()})
-    config.channels = "I,II,V2,PPG"  # names or a policy; '': all channels of each recording
-    config.missing_channels = "error"  # or 'mask': recordings may lack some of them
-    config.on_invalid = "error"  # or 'skip': exclude NaN, short or broken recordings
-    config.band_hz = (0.0, 0.0)  # (0.5, 40.0): band-pass filtered before normalization
-    config.split_rule = "random=|0.1|"  # by subject; see physio_mae_jax/data/splits.py
-    config.split_seed = 0
-    config.max_validation_windows = 256
-    config.num_threads = 2  # prefetch threads; more only help with a slow disk
-    config.cache_mib = 1024  # cache of decoded samples per process; 0: none
+    data = ConfigDict()
+    data.sets = "synthetic"  # 'ptbxl:2+bidmc:1': several, with weights
+    data.root = os.environ.get("PHYSIO_MAE_DATA", "data")  # folder of prepared sets
+    data.path = ""  # folder of recordings, with sets=folder
+    data.manifest = ""  # '': DIR/manifest.json, or self-describing files
+    data.raw_manifests = ConfigDict({name: str(path) for name, path in _RAW.items()})
+    data.channels = "I,II,V2,PPG"  # names or a policy; '': all channels of each recording
+    data.missing_channels = "error"  # or 'mask': recordings may lack some of them
+    data.on_invalid = "error"  # or 'skip': exclude NaN, short or broken recordings
+    data.band_hz = (0.0, 0.0)  # (0.5, 40.0): band-pass filtered before normalization
+    data.split_rule = "random=|0.1|"  # by subject; see physio_mae_jax/data/splits.py
+    data.split_seed = 0
+    data.max_validation_windows = 256
+    data.num_threads = 2  # prefetch threads; more only help with a slow disk
+    data.cache_mib = 1024  # cache of decoded samples per process; 0: none
     # (0.6, 1.6): range of playback speeds, to vary heart rates
-    config.speed_perturbation = (1.0, 1.0)
-    config.augment = ConfigDict()  # in standard deviations; see signals/augment.py
-    config.augment.noise = 0.0
-    config.augment.baseline_wander = 0.0
-    config.augment.powerline = 0.0
-    config.augment.channel_dropout = 0.0
-    config.augment.time_mask = 0.0
-    config.cohort = ConfigDict()  # settings of data=synthetic
-    config.cohort.num_subjects = 64
-    config.cohort.recordings_per_subject = 2
-    config.cohort.seconds = 60.0
-    config.cohort.sampling_rate_hz = 100.0
-    config.cohort.noise_level = 1.0
-    config.cohort.seed = 0
-    return config
+    data.speed_perturbation = (1.0, 1.0)
+    data.augment = ConfigDict()  # in standard deviations; see signals/augment.py
+    data.augment.noise = 0.0
+    data.augment.baseline_wander = 0.0
+    data.augment.powerline = 0.0
+    data.augment.channel_dropout = 0.0
+    data.augment.time_mask = 0.0
+    data.cohort = ConfigDict()  # settings of data=synthetic
+    data.cohort.num_subjects = 64
+    data.cohort.recordings_per_subject = 2
+    data.cohort.seconds = 60.0
+    data.cohort.sampling_rate_hz = 100.0
+    data.cohort.noise_level = 1.0
+    data.cohort.seed = 0
+    return data
 
 
 def _model() -> ConfigDict:
     """Sizes and parts of the autoencoder."""
-    config = ConfigDict()
-    config.patch_samples = 30  # 0.3 s per column
-    config.patch_scales = 8  # 8 frequency rows of 8 scales
-    config.width = 512
-    config.depth = 12
-    config.num_heads = 8
-    config.decoder_width = 256
-    config.decoder_depth = 4
-    config.decoder_num_heads = 4
-    config.encoder_attention = "factorized"  # 'joint': all tokens at once, far more expensive
-    config.decoder_attention = "factorized"
-    config.time_mixer = "attention"  # a name of physio_mae_jax/models/mixers
-    config.attention_block_seconds = 0.0  # long windows: 10.0, for linear cost in length
-    config.channel_attention = True
-    config.channel_smoothing = True  # along time, before attention across channels
-    config.mlp_rank_ratio = 0.0  # 0: full matrices
-    config.attention_rank_ratio = 0.0
-    config.class_token = False  # joint attention only
-    config.rotary_positions = "column"  # 'token': sequence position, as in v1 and v2
-    config.waveform_branch = True  # raw samples beside wavelets
-    config.convolutional_stem = "none"  # 'normalized': two convolutions before the patches
-    config.waveform_head_norm = True
-    config.channel_embedding = True  # a learned vector for each channel name
-    config.decoder_channel_embedding = False
-    config.attention_implementation = "xla"
-    config.remat = "full"  # 'none' is faster where memory allows; 'elementwise' nearly so
-    config.unroll_layers = False  # True: faster on a GPU, longer to compile
-    config.compute_dtype = "bfloat16"
-    config.wavelet = ConfigDict()
-    config.wavelet.bank = "hz"  # 'samples': the linear bank of the original
-    config.wavelet.num_scales = 64
-    config.wavelet.lowest_frequency_hz = 0.5
-    config.wavelet.highest_frequency_hz = 50.0
-    config.wavelet.difference_planes = True
-    return config
+    model = ConfigDict()
+    model.patch_samples = 30  # 0.3 s per column
+    model.patch_scales = 8  # 8 frequency rows of 8 scales
+    model.width = 512
+    model.depth = 12
+    model.num_heads = 8
+    model.decoder_width = 256
+    model.decoder_depth = 4
+    model.decoder_num_heads = 4
+    model.encoder_attention = "factorized"  # 'joint': all tokens at once, far more expensive
+    model.decoder_attention = "factorized"
+    model.time_mixer = "attention"  # a name of physio_mae_jax/models/mixers
+    model.attention_block_seconds = 0.0  # long windows: 10.0, for linear cost in length
+    model.channel_attention = True
+    model.channel_smoothing = True  # along time, before attention across channels
+    model.mlp_rank_ratio = 0.0  # 0: full matrices
+    model.attention_rank_ratio = 0.0
+    model.class_token = False  # joint attention only
+    model.rotary_positions = "column"  # 'token': sequence position, as in v1 and v2
+    model.waveform_branch = True  # raw samples beside wavelets
+    model.convolutional_stem = "none"  # 'normalized': two convolutions before the patches
+    model.waveform_head_norm = True
+    model.channel_embedding = True  # a learned vector for each channel name
+    model.decoder_channel_embedding = False
+    model.attention_implementation = "xla"
+    model.remat = "full"  # 'none' is faster where memory allows; 'elementwise' nearly so
+    model.unroll_layers = False  # True: faster on a GPU, longer to compile
+    model.compute_dtype = "bfloat16"
+    model.wavelet = ConfigDict()
+    model.wavelet.bank = "hz"  # 'samples': the linear bank of the original
+    model.wavelet.num_scales = 64
+    model.wavelet.lowest_frequency_hz = 0.5
+    model.wavelet.highest_frequency_hz = 50.0
+    model.wavelet.difference_planes = True
+    return model
 
 
 def _objective() -> ConfigDict:
     """Masks and losses of the reconstruction."""
-    config = ConfigDict()
-    config.mask = ConfigDict()
-    config.mask.kind = "tube"
-    config.mask.mask_ratio = 0.75
-    config.mask.row_mask_ratio = 0.25  # masked fraction of rows, with mask=time_scale
-    config.mask.channel_mask_ratio = 0.0  # fraction of channels masked entirely
-    config.mask_before_wavelet = True  # False: wavelets leak masked samples
-    config.waveform_weight = 1.0
-    config.waveform_columns = "masked"  # or 'all'
-    config.plane_weights = (1.0, 0.5, 0.1)
-    config.band_hz = (0.5, 50.0)  # physiology; half weight at its ends
-    config.band_edge_octaves = 1.0
-    config.band_floor = 0.1
-    config.scale_tilt = 0.5
-    return config
+    objective = ConfigDict()
+    objective.mask = ConfigDict()
+    objective.mask.kind = "tube"
+    objective.mask.mask_ratio = 0.75
+    objective.mask.row_mask_ratio = 0.25  # masked fraction of rows, with mask=time_scale
+    objective.mask.channel_mask_ratio = 0.0  # fraction of channels masked entirely
+    objective.mask_before_wavelet = True  # False: wavelets leak masked samples
+    objective.waveform_weight = 1.0
+    objective.waveform_columns = "masked"  # or 'all'
+    objective.plane_weights = (1.0, 0.5, 0.1)
+    objective.band_hz = (0.5, 50.0)  # physiology; half weight at its ends
+    objective.band_edge_octaves = 1.0
+    objective.band_floor = 0.1
+    objective.scale_tilt = 0.5
+    return objective
 
 
 def _contrastive_loss() -> ConfigDict:
     """Alignment of two channels; off by default."""
-    config = ConfigDict()
-    config.weight = 0.0  # above 0: align the two channels of data.channels
-    config.view = "masked"  # 'whole': a second pass over all tokens
-    config.same_subject_negatives = False
-    config.temperature = 0.07
-    config.temperature_is_learned = False
-    config.projection_width = 256
-    return config
+    contrastive = ConfigDict()
+    contrastive.weight = 0.0  # above 0: align the two channels of data.channels
+    contrastive.view = "masked"  # 'whole': a second pass over all tokens
+    contrastive.same_subject_negatives = False
+    contrastive.temperature = 0.07
+    contrastive.temperature_is_learned = False
+    contrastive.projection_width = 256
+    return contrastive
 
 
 def _optimizer() -> ConfigDict:
     """AdamW with warm-up and cosine decay."""
-    config = ConfigDict()
-    config.peak_learning_rate = 3e-4  # as given: never scaled by batch or devices
-    config.end_learning_rate = 1e-6
-    config.warmup_steps = 2_000
-    config.weight_decay = 0.05
-    config.clip_norm = 3.0
-    config.beta1 = 0.9
-    config.beta2 = 0.95
-    return config
+    optimizer = ConfigDict()
+    optimizer.peak_learning_rate = 3e-4  # as given: never scaled by batch or devices
+    optimizer.end_learning_rate = 1e-6
+    optimizer.warmup_steps = 2_000
+    optimizer.weight_decay = 0.05
+    optimizer.clip_norm = 3.0
+    optimizer.beta1 = 0.9
+    optimizer.beta2 = 0.95
+    return optimizer
 
 
 def _loop() -> ConfigDict:
     """Length of the run, reports, checkpoints and profiles."""
-    config = ConfigDict()
-    config.num_steps = 50_000
-    config.log_every_steps = 50
-    config.evaluate_every_steps = 1_000
-    config.checkpoint_every_steps = 1_000
-    config.max_to_keep = 3
-    config.watchdog_seconds = 1800.0  # abort if a step, a wait for data or a save takes longer
-    config.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
-    config.profile_num_steps = 5
-    return config
+    loop = ConfigDict()
+    loop.num_steps = 50_000
+    loop.log_every_steps = 50
+    loop.evaluate_every_steps = 1_000
+    loop.checkpoint_every_steps = 1_000
+    loop.max_to_keep = 3
+    loop.watchdog_seconds = 1800.0  # abort if a step, a wait for data or a save takes longer
+    loop.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
+    loop.profile_num_steps = 5
+    return loop
 
 
 def _tiny(config: ConfigDict) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests import soak
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-KILLS = 2
+KILLS = 1
 STEPS = soak.STEPS_A_KILL * KILLS
 FLAGS = [f"--config.loop.{name}={STEPS}" for name in ("num_steps", "evaluate_every_steps")]
 FIRST_SAVE = "7"
@@ -23,8 +23,10 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def soaked(folder):
-    """An undisturbed run of two processes, 'calm', and one that was killed twice."""
-    return soak.soak(folder, KILLS)
+    """An undisturbed run of two processes, "calm", and one that was killed; their own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+        return soak.soak(folder, KILLS)
 
 
 def _of_each_step(workdir, file, name):
@@ -65,18 +67,15 @@ def test_process_0_writes_and_every_process_is_measured(soaked, folder):
     assert len(_of_each_step(folder / "calm", "metrics.jsonl", "loss")) == STEPS
 
 
-def test_processes_share_the_compilation_cache(tmp_path, monkeypatch):
-    """The second run of two processes compiles nothing that takes long."""
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
-    flags = [f"--config.loop.{name}=2" for name in ("num_steps", "evaluate_every_steps")]
-    entries = []
-    for name in ("first", "second"):
-        launcher = soak.start(tmp_path / name, flags)
-        assert launcher.wait(timeout=300) == 0, soak.log_of(tmp_path / name).read_text()[-2000:]
-        entries.append({path.name for path in (tmp_path / "cache").glob("*-cache")})
-    assert entries[0]
-    assert entries[1] == entries[0]
-    _assert_same_losses(tmp_path / "first", tmp_path / "second")
+def test_processes_share_the_compilation_cache(soaked, folder, monkeypatch):
+    """The same run of two processes compiles nothing again."""
+    cached = {path.name for path in (folder / "cache").glob("*-cache")}
+    assert cached
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    launcher = soak.start(folder / "again", FLAGS)
+    assert launcher.wait(timeout=300) == 0, soak.log_of(folder / "again").read_text()[-2000:]
+    assert {path.name for path in (folder / "cache").glob("*-cache")} == cached
+    _assert_same_losses(folder / "again", folder / "calm")
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import pytest
 
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.formats.start_time import edf_start_time, wfdb_start_time
-from tests.test_vendor_ishne import ishne
+from tests.data.formats.vendors.test_ishne import ishne
 
 
 @pytest.mark.parametrize(
