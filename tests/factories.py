@@ -62,6 +62,11 @@ def compiled_init(module: nn.Module, seed: int, *inputs: Any) -> Any:
     return jax.jit(lambda key: module.init(key, *inputs))(jax.random.key(seed))
 
 
+def compiled_apply(module: nn.Module, variables: Any, *inputs: Any, **options: Any) -> Any:
+    """Apply a module in one program, see ``initial_params``; inputs are fixed."""
+    return jax.jit(lambda held: module.apply(held, *inputs, **options))(variables)
+
+
 def drawn_mask(model: MaskedAutoencoder, mask: MaskConfig, batch: int, num_channels: int) -> Mask:
     """Draw the masks of a batch in one program."""
     draw = jax.jit(lambda key: draw_mask(key, batch, num_channels, model.config, mask))

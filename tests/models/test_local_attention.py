@@ -16,7 +16,7 @@ from physio_mae_jax.models.mixers.base import Geometry
 from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.models.stack import Stack
 from physio_mae_jax.models.window_batch import Windows
-from tests.factories import compiled_init, random_batch, random_params, tiny_model
+from tests.factories import compiled_apply, compiled_init, random_batch, random_params, tiny_model
 
 # Positions, tokens of each, blocks: dividing, not dividing, of single positions.
 CUTS = [(12, 2, 4), (13, 2, 5), (7, 1, 7), (10, 3, 4)]
@@ -48,10 +48,9 @@ def test_blocks_attend_as_under_a_mask_and_so_do_gradients(cut, masked):
     parts = jax.random.normal(jax.random.key(0), (4, 2, near.length, 2, 8))
     mask = jnp.arange(near.length)[None] < jnp.array([[near.length], [near.length - 2]])
     dense = meets(near)[None, None] & (mask[:, None, None] if masked else True)
-    ours, our_pull = jax.vjp(
-        lambda *qkv: near_attention(near, *qkv, mask if masked else None), *parts[:3]
-    )
-    theirs, their_pull = jax.vjp(lambda *qkv: attend(*qkv, dense), *parts[:3])
+    near_by = jax.jit(lambda *qkv: near_attention(near, *qkv, mask if masked else None))
+    ours, our_pull = jax.vjp(near_by, *parts[:3])
+    theirs, their_pull = jax.vjp(jax.jit(lambda *qkv: attend(*qkv, dense)), *parts[:3])
     # Of a query that is padding itself nobody asks.
     asked = mask[:, :, None, None] if masked else True
     np.testing.assert_allclose(jnp.where(asked, ours - theirs, 0), 0, atol=2e-6)
@@ -100,7 +99,7 @@ def test_what_all_receive_is_what_all_give(blocks):
     mask = times < jnp.array([[13], [9]])
     given = (tokens, Geometry(times[..., None], rotary_rotation(times, 8), mask[..., None]))
     params = compiled_init(layer, 1, *given)
-    _, kept = layer.apply(params, *given, mutable=ATTENTION)
+    _, kept = compiled_apply(layer, params, *given, mutable=ATTENTION)
     (received,) = kept[ATTENTION]["received"]
     assert received.shape == (2, 1, 13, 1)
     np.testing.assert_allclose(received.sum(axis=(1, 2, 3)), 1, atol=1e-5)

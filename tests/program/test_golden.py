@@ -22,6 +22,7 @@ from physio_mae_jax.objectives.contrastive import (
 from physio_mae_jax.objectives.masking import MaskConfig, column_mask, token_mask
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig, pretraining_loss
 from physio_mae_jax.signals import wavelet
+from tests.factories import compiled_apply
 
 TOLERANCE = 1e-4
 JOINT = ("v1", "v2")
@@ -74,7 +75,7 @@ class Case:
         )
 
     def apply(self, *arguments, **options):
-        return self.model.apply({"params": self.params}, *arguments, **options)
+        return compiled_apply(self.model, {"params": self.params}, *arguments, **options)
 
 
 @pytest.fixture(scope="module", params=["v1", "v2", "v3_m1", "v3_m3_onerow"])

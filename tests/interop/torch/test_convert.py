@@ -9,7 +9,7 @@ from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.interop.torch.convert import import_state_dict
 from physio_mae_jax.models.position_embedding import resize_columns
 from physio_mae_jax.models.window_batch import Windows
-from tests.factories import small_state_dict
+from tests.factories import compiled_apply, small_state_dict
 from tests.state_dicts import classifier_state
 
 
@@ -188,7 +188,7 @@ def test_the_reasoning_head_computes_what_its_weights_say(small):
     wanted = (
         queries.mean(axis=0) @ state["head.classifier.weight"].T + state["head.classifier.bias"]
     )
-    ours = model.apply({"params": params}, windows)[0]
+    ours = compiled_apply(model, {"params": params}, windows)[0]
     np.testing.assert_allclose(ours, wanted, rtol=2e-3, atol=2e-3)
 
 
@@ -197,7 +197,7 @@ def test_the_head_of_v2_and_an_encoder_alone_are_imported(small):
     model, params = import_state_dict(state, config)
     windows = Windows.blank(1, 2, 60)
     assert (model.head_config.hidden_width, model.head_config.num_blocks) == (6, 1)
-    assert model.apply({"params": params}, windows).shape == (1, 3)
+    assert compiled_apply(model, {"params": params}, windows).shape == (1, 3)
     alone = {name: values for name, values in state.items() if not name.startswith("head.")}
     model, params = import_state_dict(alone, config)
-    assert model.apply({"params": params}, windows, method="features").shape == (1, 8)
+    assert compiled_apply(model, {"params": params}, windows, method="features").shape == (1, 8)
