@@ -15,7 +15,7 @@ from tests.runs import typed
 # takes most of the time; and patience where eight virtual devices wait for each other on two cores.
 if os.environ.get("JAX_PLATFORMS", "cpu") == "cpu":
     os.environ["XLA_FLAGS"] = (
-        "--xla_backend_optimization_level=0 "
+        "--xla_backend_optimization_level=1 "
         "--xla_cpu_collective_call_warn_stuck_timeout_seconds=120 "
         "--xla_cpu_collective_call_terminate_timeout_seconds=300 " + os.environ.get("XLA_FLAGS", "")
     )
