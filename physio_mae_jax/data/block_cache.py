@@ -24,6 +24,7 @@ class BlockCache:
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of recording ``index``, see ``SignalSource``."""
+        self._source.recordings[index].reject_outside(start, stop)
         first, last = start // BLOCK_SAMPLES, (stop - 1) // BLOCK_SAMPLES
         if start >= stop or last - first > 1:
             return self._source.read(index, start, stop)

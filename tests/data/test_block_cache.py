@@ -7,6 +7,7 @@ from physio_mae_jax.data.block_cache import BLOCK_SAMPLES, BlockCache
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.sample_cache import SampleCache
 from physio_mae_jax.data.sets import ConcatSource
+from physio_mae_jax.errors import DataError
 from tests.data.formats import edf_files
 
 LENGTH = 2 * BLOCK_SAMPLES + 5000
@@ -68,6 +69,14 @@ def test_a_block_is_read_once_while_the_cache_has_room(source):
     assert counted.spans == [(0, 0, BLOCK_SAMPLES), (0, BLOCK_SAMPLES, 2 * BLOCK_SAMPLES)]
     cached.read(1, 500, 900)  # no room is left
     assert counted.spans[-1] == (1, 500, 900)
+
+
+def test_samples_outside_a_recording_are_rejected_from_a_cached_block_too(source):
+    cached = BlockCache(source, SampleCache(2**26), "long")
+    cached.read(0, LENGTH - 2000, LENGTH)
+    for start, stop in ((LENGTH - 100, LENGTH + 1), (-1, 10), (20, 10)):
+        with pytest.raises(DataError, match="were requested"):
+            cached.read(0, start, stop)
 
 
 def test_channels_of_several_rates_are_the_same_from_blocks(tmp_path):
