@@ -9,7 +9,13 @@ from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.window_stack import make_windows
 from physio_mae_jax.data.window_starts import WindowStarts, window_starts
-from physio_mae_jax.data.window_transform import Example, WindowConfig, make_window, plan_window
+from physio_mae_jax.data.window_transform import (
+    Example,
+    WindowConfig,
+    WindowSpec,
+    make_window,
+    plan_window,
+)
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.preprocess import Resampler
 
@@ -71,14 +77,17 @@ class WindowReader:
         Raises:
             DataError: a value in the window is not finite.
         """
-        info = self.source.recordings[recording]
-        spec = plan_window(info, self.plan(recording), self.config, start, tempo)
-        raw = self.source.read(recording, spec.first, spec.last)
-        return make_window(raw, spec) | {
+        return make_window(*self._read_raw(recording, start, tempo)) | {
             "subject": self._subjects[recording],
             "recording": np.int32(recording),
             "start": np.int32(start * tempo),
         }
+
+    def _read_raw(self, recording: int, start: int, tempo: float) -> tuple[np.ndarray, WindowSpec]:
+        """Return the raw samples that a window needs, and its plan."""
+        info = self.source.recordings[recording]
+        spec = plan_window(info, self.plan(recording), self.config, start, tempo)
+        return self.source.read(recording, spec.first, spec.last), spec
 
     def read_batch(self, windows: Sequence[tuple[int, int, float]]) -> Example:
         """Read the windows (recording, start, tempo) of a batch; see ``read``.
@@ -90,14 +99,7 @@ class WindowReader:
             DataError: a value in a window is not finite.
         """
         recordings, starts, tempos = (np.asarray(column) for column in zip(*windows, strict=True))
-        specs = [
-            plan_window(self.source.recordings[r], self.plan(r), self.config, start, tempo)
-            for r, start, tempo in windows
-        ]
-        raw = [
-            self.source.read(recording, spec.first, spec.last)
-            for (recording, _, _), spec in zip(windows, specs, strict=True)
-        ]
+        raw, specs = zip(*(self._read_raw(*window) for window in windows), strict=True)
         return make_windows(raw, specs) | {
             "subject": self._subjects[recordings],
             "recording": recordings.astype(np.int32),

@@ -22,7 +22,7 @@ import numpy as np
 from physio_mae_jax import atomic_files
 from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.data.windows import WindowReader, spread_windows
-from physio_mae_jax.evaluation.batched_map import map_windows, stack_windows
+from physio_mae_jax.evaluation.batched_map import map_windows
 from physio_mae_jax.evaluation.delay_probe import probe_delay
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.window_batch import Windows
@@ -132,9 +132,8 @@ def delay_probe(run: RetrievalRun, params: Params) -> JsonObject:
         for recording in recordings:
             starts = run.reader.starts(recording)
             chosen = np.linspace(0, len(starts) - 1, run.config.probe_windows).astype(int)
-            batch = stack_windows(
-                [run.reader.read(recording, starts[int(i)]) for i in chosen], MODEL_INPUTS
-            )
+            read = run.reader.read_batch([(recording, starts[int(i)], 1.0) for i in chosen])
+            batch = {name: read[name] for name in MODEL_INPUTS}
             latents.append(np.asarray(columns(params, batch)))
         delays = np.asarray([run.true_delay_seconds(recording) for recording in recordings])
         sets += [np.stack(latents), delays]

@@ -239,7 +239,7 @@ def _table(
     Args:
         run: Components of the extraction.
         indices: Indices of the recordings.
-        embeddings: Of each recording [D], or of its windows [n, D].
+        embeddings: One array per recording, [D], or [n, D] with a row per window.
         windows: Times of the windows of each recording, where rows are windows.
     """
     by_window = run.config.encoding.by_window
