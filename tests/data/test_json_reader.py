@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from physio_mae_jax.data.json_reader import parse_json, read_json, read_json_lines
 from physio_mae_jax.errors import DataError
+from tests.data.json_values import PLAIN
 
 HINT = "copy it again."
 
@@ -91,18 +92,6 @@ def test_lines_are_named_by_number(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b'{"a": 1}\n{"a":\n')
     with pytest.raises(DataError, match=r"a\.jsonl, line 2 cannot be read as JSON"):
         lines(tmp_path / "a.jsonl")
-
-
-TEXT = st.text(st.characters(codec="utf-8"))
-PLAIN = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**70), 2**70)
-    | TEXT
-    | st.floats(allow_nan=False, allow_infinity=False),
-    lambda child: st.lists(child, max_size=4) | st.dictionaries(TEXT, child, max_size=4),
-    max_leaves=20,
-)
 
 
 @given(PLAIN)

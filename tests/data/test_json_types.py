@@ -11,18 +11,9 @@ from hypothesis import strategies as st
 
 from physio_mae_jax.data.json_types import Between, check_types
 from physio_mae_jax.errors import ConfigError, DataError
+from tests.data.json_values import PLAIN
 
 HINT = "copy it again."
-TEXT = st.text(st.characters(codec="utf-8"))
-PLAIN = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**70), 2**70)
-    | TEXT
-    | st.floats(allow_nan=False, allow_infinity=False),
-    lambda child: st.lists(child, max_size=4) | st.dictionaries(TEXT, child, max_size=4),
-    max_leaves=20,
-)
 
 
 @dataclasses.dataclass(frozen=True)
