@@ -1,7 +1,6 @@
 """Files of a server arrive whole and checked, whatever the connection does."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,9 @@ from physio_mae_jax import prepare
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation import download as module
 from physio_mae_jax.preparation.download import DownloadSummary, download
-from tests.preparation.web_site import FILES, Quoting, Site, assert_whole
+from tests.preparation.web_site import FILES, Site, assert_whole
 
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSES_S", (0.0,) * 5)
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    site = Quoting(FILES)
-    yield site
-    site.close()
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 def test_all_files_are_downloaded_only_once(site: Site, tmp_path: Path) -> None:

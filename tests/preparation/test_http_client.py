@@ -1,6 +1,5 @@
 """Errors of connections and of servers are retried, or reported with a fix."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +9,9 @@ from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.preparation import download as module
 from physio_mae_jax.preparation import http_client as transport
 from physio_mae_jax.preparation.download import download
-from tests.preparation.web_site import FILES, LONG, QUOTED, Quoting, Site, assert_whole
+from tests.preparation.web_site import FILES, LONG, QUOTED, Site, assert_whole
 
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSES_S", (0.0,) * 5)
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    site = Quoting(FILES)
-    yield site
-    site.close()
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 class TestBadConnections:
