@@ -179,6 +179,8 @@ def _objective() -> ConfigDict:
     objective.band_edge_octaves = 1.0
     objective.band_floor = 0.1
     objective.scale_tilt = 0.5
+    objective.latent_weight = 0.0  # 1.0: also predict the latents of an averaged encoder
+    objective.teacher_decay = 0.999  # decay of that average
     return objective
 
 

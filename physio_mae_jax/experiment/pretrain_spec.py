@@ -1,9 +1,12 @@
 """Static parts of a pre-training step, built from its config without any data."""
 
+import dataclasses
+
 import jax
 
 from physio_mae_jax.data.opening import DatasetBundle
 from physio_mae_jax.data.pipeline import LoaderConfig
+from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.configs import PretrainConfig
 from physio_mae_jax.signals.vocabulary import VOCABULARY
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
@@ -27,6 +30,9 @@ def build_pretrain_spec(
     model = config.model.for_window(
         config.window_seconds, config.sampling_rate_hz, num_channel_names
     )
+    if config.objective.latent_weight:
+        _reject_contrastive(config)
+        model = dataclasses.replace(model, latent_head=True)
     config.objective.check_against(model)
     # Built here for validation: the bank rejects frequencies that a window cannot resolve.
     wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
@@ -38,6 +44,14 @@ def build_pretrain_spec(
         learning_rate=learning_rate_schedule(config.optimizer, config.loop.num_steps),
         accumulation_steps=config.accumulation_steps,
     )
+
+
+def _reject_contrastive(config: PretrainConfig) -> None:
+    if config.contrastive.weight:
+        raise ConfigError(
+            f"objective.latent_weight={config.objective.latent_weight} and contrastive.weight="
+            f"{config.contrastive.weight} exclude each other; set one of them to 0."
+        )
 
 
 def loader_config(config: PretrainConfig, opened: DatasetBundle) -> LoaderConfig:

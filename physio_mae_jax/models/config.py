@@ -51,6 +51,7 @@ class MaeConfig:
         waveform_head_norm: Normalize within the head that predicts samples.
         channel_embedding: Add a learned embedding of each channel's name to the encoder tokens.
         decoder_channel_embedding: Add one to the decoder tokens too, for masks of whole channels.
+        latent_head: Also predict latents of the encoder, for ``objective.latent_weight``.
         num_channel_names: Number of names of ``signals.vocabulary`` with an embedding; the others
             are "unknown" to the model, as they were at training time.
         attention_implementation: 'xla'; on an NVIDIA GPU in bfloat16 also 'cudnn' for attention
@@ -90,6 +91,7 @@ class MaeConfig:
     waveform_head_norm: bool = True
     channel_embedding: bool = True
     decoder_channel_embedding: bool = False
+    latent_head: bool = False
     num_channel_names: int = NUM_FIRST_NAMES
     attention_implementation: AttentionImplementation = "xla"
     remat: str = "none"

@@ -27,11 +27,13 @@ class Reconstruction(NamedTuple):
         patches: [B, M, P, H, C · pf · pt] normalized scalogram, float32.
         waveform: [B, M, P, pt] z-scored samples, float32.
         embedding: [B, E] embedding of the whole example, from contrastive models; else None.
+        latents: [B, M, P, H, D] latents of the encoder, float32; None without ``latent_head``.
     """
 
     patches: jax.Array
     waveform: jax.Array
     embedding: jax.Array | None = None
+    latents: jax.Array | None = None
 
 
 class Heads(nn.Module):
@@ -56,7 +58,13 @@ class Heads(nn.Module):
         samples = Linear(cfg.patch_samples, dtype=cfg.dtype, kernel_init=linear_init, name="time")(
             column
         )
-        return Reconstruction(boxes.astype(jnp.float32), samples.astype(jnp.float32))
+        latents = None
+        if cfg.latent_head:
+            head = Linear(cfg.width, dtype=cfg.dtype, kernel_init=linear_init, name="latent")
+            latents = head(tokens).astype(jnp.float32)
+        return Reconstruction(
+            boxes.astype(jnp.float32), samples.astype(jnp.float32), latents=latents
+        )
 
 
 class Decoder(nn.Module):

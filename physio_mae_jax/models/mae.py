@@ -48,6 +48,10 @@ class MaskedAutoencoder(nn.Module):
         """
         return self.encoder(windows, visible_ids)
 
+    def grid(self, windows: Windows) -> jax.Array:
+        """Return the latents of whole windows, [B, M, W, H, D]."""
+        return self.encoder.grid(windows)
+
     def features(self, windows: Windows, *, train: bool = False) -> jax.Array:
         """Return one vector for each window, the mean of its tokens: [B, D] float32.
 

@@ -53,6 +53,8 @@ class ObjectiveConfig:
         plane_weights: Weights of signal, first and second difference, one per wavelet plane.
         band_hz, band_edge_octaves, band_floor, scale_tilt: See ``losses.scale_weights``; a floor
             of 1 and a tilt of 0 weight all scales equally.
+        latent_weight: Weight of ``latent_targets.latent_loss``; 0 for none.
+        teacher_decay: Decay of the moving average of the encoder that gives its targets.
     """
 
     mask: MaskConfig = dataclasses.field(default_factory=MaskConfig)
@@ -64,6 +66,8 @@ class ObjectiveConfig:
     band_edge_octaves: float = 1.0
     band_floor: float = 0.1
     scale_tilt: float = 0.5
+    latent_weight: float = 0.0
+    teacher_decay: float = 0.999
 
     def __post_init__(self) -> None:
         check_fields(self, "objective")

@@ -16,12 +16,15 @@ from physio_mae_jax.objectives.contrastive import (
     contrastive_pretraining_loss,
     split_modalities,
 )
+from physio_mae_jax.objectives.latent_targets import latent_loss
 from physio_mae_jax.objectives.masking import Mask, MaskConfig, draw_mask
 from physio_mae_jax.objectives.pretraining import (
     Batch,
     MaskedModel,
     ObjectiveConfig,
+    forward,
     pretraining_loss,
+    reconstruction_loss,
     validation_errors,
 )
 from physio_mae_jax.training.sharding import (
@@ -36,6 +39,7 @@ from physio_mae_jax.types import Params, PyTree
 
 # Entries of a batch that are copied to the device; the others name its windows for reports.
 MODEL_INPUTS = (*CHANNEL_ENTRIES, "subject")
+_ENCODER = "encoder"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,19 +66,35 @@ class PretrainSpec:
         size, channels = examples["channel_mask"].shape
         return draw_mask(key, size, channels, self.model.config, self.objective.mask)
 
-    def loss(self, params: Params, examples: Batch, mask: Mask) -> tuple[jax.Array, Metrics]:
-        """Return the loss of examples and its components."""
-        if self.contrastive is None:
+    def loss(
+        self, params: Params, teacher: Params, examples: Batch, mask: Mask
+    ) -> tuple[jax.Array, Metrics]:
+        """Return the loss of examples and its components.
+
+        Args:
+            params: Parameters of the model.
+            teacher: Parameters of the teacher's encoder; {} without ``objective.latent_weight``.
+            examples: Examples of ``examples``.
+            mask: Their mask.
+        """
+        if self.contrastive is not None:
+            return contrastive_pretraining_loss(
+                self.model, self.objective, self.contrastive, params, examples, mask
+            )
+        if not teacher:
             return pretraining_loss(self.model, self.objective, params, examples, mask)
-        return contrastive_pretraining_loss(
-            self.model, self.objective, self.contrastive, params, examples, mask
-        )
+        result = forward(self.model, self.objective, params, examples, mask)
+        loss, parts = reconstruction_loss(self.model.config, self.objective, result)
+        latent = latent_loss(self.model, teacher, examples, result)
+        loss = loss + self.objective.latent_weight * latent
+        return loss, parts | {"loss": loss, "latent_loss": latent}
 
 
 def init_state(spec: PretrainSpec, key: jax.Array) -> TrainState:
     """Initialize parameters and optimizer; jit it with shardings, or use ``jax.eval_shape``."""
     params = init_params(spec.model, spec.objective.mask, key, 2 if spec.contrastive is None else 1)
-    return TrainState.start(key, params, spec.optimizer)
+    averaged = (_ENCODER,) if spec.objective.latent_weight else ()
+    return TrainState.start(key, params, spec.optimizer, averaged=averaged)
 
 
 def init_params(model: MaskedModel, mask: MaskConfig, key: jax.Array, num_channels: int) -> Params:
@@ -96,16 +116,26 @@ def train_step(spec: PretrainSpec, state: TrainState, batch: Batch) -> tuple[Tra
         The new state; the components of ``PretrainSpec.loss``, 'gradient_norm' and 'learning_rate'
         as float32 scalars, and bool 'non_finite'.
     """
-    gradient, metrics = _mean_gradient(spec, state.params, batch, state.step_key())
+    params = (state.params, state.ema_params)
+    gradient, metrics = _mean_gradient(spec, params, batch, state.step_key())
     rate = jnp.asarray(spec.learning_rate(state.step), jnp.float32)
-    state, outcome = apply_gradients(state, spec.optimizer, gradient, metrics["loss"])
+    state, outcome = apply_gradients(
+        state,
+        spec.optimizer,
+        gradient,
+        metrics["loss"],
+        ema_decay=spec.objective.teacher_decay,
+    )
     return state, metrics | outcome | {"learning_rate": rate}
 
 
 def _mean_gradient(
-    spec: PretrainSpec, params: Params, batch: Batch, key: jax.Array
+    spec: PretrainSpec, params: tuple[Params, Params], batch: Batch, key: jax.Array
 ) -> tuple[Params, Metrics]:
-    """Average gradient and losses over the windows of a batch."""
+    """Average gradient and losses over the windows of a batch.
+
+    ``params`` are those of the model and of the teacher, see ``PretrainSpec.loss``.
+    """
     examples = spec.examples({name: batch[name] for name in MODEL_INPUTS})
     mask = spec.mask(key, examples)
     gradient = functools.partial(_accumulated_gradient, spec)
@@ -116,15 +146,15 @@ def _mean_gradient(
 
 
 def _accumulated_gradient(
-    spec: PretrainSpec, params: Params, examples_and_mask: tuple[Batch, Mask]
+    spec: PretrainSpec, params: tuple[Params, Params], examples_and_mask: tuple[Batch, Mask]
 ) -> tuple[Params, Metrics]:
     """Average gradient and losses over the micro-batches of examples and their masks."""
     differentiate = jax.grad(spec.loss, has_aux=True)
     if spec.accumulation_steps == 1:
-        return differentiate(params, *examples_and_mask)
+        return differentiate(*params, *examples_and_mask)
 
     def add_micro_batch(total: PyTree, micro: tuple[Batch, Mask]) -> tuple[PyTree, None]:
-        result = differentiate(params, *micro)
+        result = differentiate(*params, *micro)
         return jax.tree.map(jnp.add, total, result), None
 
     group = 1 if spec.contrastive is None else NUM_MODALITIES
@@ -132,7 +162,7 @@ def _accumulated_gradient(
         lambda values: _split_interleaved(values, group, spec.accumulation_steps), examples_and_mask
     )
     shapes = jax.eval_shape(
-        lambda first: differentiate(params, *first),
+        lambda first: differentiate(*params, *first),
         jax.tree.map(lambda values: values[0], micro_batches),
     )
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)

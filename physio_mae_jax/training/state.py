@@ -1,5 +1,7 @@
 """The training state and its update."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -23,7 +25,7 @@ class TrainState(struct.PyTreeNode):
             it and all later ones leave everything else unchanged.
         model_state: State of the model besides its parameters, such as running statistics; {} for
             most models.
-        ema_params: Moving average of the parameters; {} if disabled.
+        ema_params: Moving average of the parameters, or of some of their groups; {} if disabled.
     """
 
     step: jax.Array
@@ -41,9 +43,17 @@ class TrainState(struct.PyTreeNode):
         params: Params,
         optimizer: optax.GradientTransformation,
         model_state: Params | None = None,
-        keep_ema: bool = False,
+        averaged: Sequence[str] = (),
     ) -> "TrainState":
-        """Construct the initial state from a random key and parameters."""
+        """Construct the initial state from a random key and parameters.
+
+        Args:
+            key: Random key of the run.
+            params: Initial parameters.
+            optimizer: Optimizer of the run.
+            model_state: Initial model state.
+            averaged: Top-level groups of the parameters whose moving average is kept.
+        """
         return cls(
             step=jnp.zeros((), jnp.int32),
             key=jax.random.key_data(key),
@@ -51,7 +61,7 @@ class TrainState(struct.PyTreeNode):
             opt_state=optimizer.init(params),
             non_finite=jnp.zeros((), bool),
             model_state=model_state or {},
-            ema_params=jax.tree.map(jnp.copy, params) if keep_ema else {},
+            ema_params=jax.tree.map(jnp.copy, {name: params[name] for name in averaged}),
         )
 
     def step_key(self) -> jax.Array:
@@ -103,7 +113,7 @@ def apply_gradients(
             # In this form the average of a constant is exact.
             lambda mean, new: mean + (1 - decay) * (new - mean),
             state.ema_params,
-            params if state.ema_params else {},
+            {name: params[name] for name in state.ema_params},
         ),
     )
     non_finite = state.non_finite | ~(jnp.isfinite(loss) & jnp.isfinite(gradient_norm))

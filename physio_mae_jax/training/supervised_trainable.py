@@ -122,7 +122,7 @@ class SupervisedTrainable:
             params,
             self.spec.optimizer,
             model_state,
-            keep_ema=self.spec.ema_decay > 0,
+            averaged=tuple(params) if self.spec.ema_decay else (),
         )
 
     def start(self, key: jax.Array, mesh: Mesh) -> TrainState:

@@ -40,7 +40,7 @@ def test_parameters_gradient_and_optimizer_have_one_structure(model, before, aft
     params = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), params)
 
     def update(params):
-        state = TrainState.start(jax.random.key(0), params, task.optimizer, keep_ema=True)
+        state = TrainState.start(jax.random.key(0), params, task.optimizer, averaged=tuple(params))
         return apply_gradients(state, task.optimizer, params, jnp.zeros(()), ema_decay=0.9)[
             0
         ].params

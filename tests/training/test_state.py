@@ -33,7 +33,7 @@ def test_a_loss_that_is_not_finite_changes_nothing_for_good():
 
 def test_the_average_is_evaluated_where_it_is_kept():
     state, _ = apply_gradients(
-        start(keep_ema=True), OPTIMIZER, GRADIENT, jnp.float32(1), ema_decay=0.9
+        start(averaged=("w",)), OPTIMIZER, GRADIENT, jnp.float32(1), ema_decay=0.9
     )
     share = 2 / 11  # of the average in the first step
     np.testing.assert_allclose(state.eval_params["w"], [share, 1], rtol=1e-6)
