@@ -93,6 +93,7 @@ def _data() -> ConfigDict:
     """Which recordings are used, and how they are split, loaded and augmented."""
     data = ConfigDict()
     data.sets = "synthetic"  # 'ptbxl:2+bidmc:1': several, with weights
+    data.sampling_temperature = 1.0  # several sets without weights: 2.0 samples small ones more
     data.root = os.environ.get("PHYSIO_MAE_DATA", "data")  # folder of prepared sets
     data.path = ""  # folder of recordings, with sets=folder
     data.manifest = ""  # '': DIR/manifest.json, or self-describing files

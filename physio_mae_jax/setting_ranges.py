@@ -80,6 +80,7 @@ SETTINGS: dict[str, Kind] = {
         example=(0.5, 40.0),
         rule=lambda band: tuple(band) == (0, 0) or 0 < band[0] < band[1],
     ),
+    "data.sampling_temperature": Number(low=1.0, high=1e6, example=2.0),
     "data.split_rule": Text("random=|0.1|0.1"),
     "data.split_seed": _SEED,
     "data.max_validation_windows": _whole(1, 10**7, 256),

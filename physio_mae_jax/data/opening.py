@@ -48,6 +48,7 @@ class DataConfig:
         speed_perturbation: (slowest, fastest), see ``data.pipeline.LoaderConfig``.
         augment: Augmentation of training windows.
         cohort: Settings of the data set 'synthetic'.
+        sampling_temperature: See ``data.pipeline.LoaderConfig``; 1 with weights in ``sets``.
         cache_mib: Memory limit in MiB for decoded samples of prepared sets and folders, per
             process.
     """
@@ -68,11 +69,19 @@ class DataConfig:
     speed_perturbation: tuple[float, float]
     augment: AugmentConfig
     cohort: CohortConfig
-    cache_mib: int = 1024  # default for runs older than this setting
+    # Defaults for runs older than these settings.
+    cache_mib: int = 1024
+    sampling_temperature: float = 1.0
 
     def __post_init__(self) -> None:
         check_fields(self, "data")
-        parse_weighted_sets(self.sets)
+        weighted = any(item.weight is not None for item in parse_weighted_sets(self.sets))
+        if weighted and self.sampling_temperature != 1:
+            raise ConfigError(
+                f"data.sets={self.sets!r} gives weights, and data.sampling_temperature="
+                f"{self.sampling_temperature:g} would change them; omit the weights, or set the "
+                "temperature to 1."
+            )
         if "folder" in self.set_names and not self.path:
             raise ConfigError("data.path is empty; name a folder with --config.data.path=DIR.")
 

@@ -27,7 +27,9 @@ class LoaderConfig:
             and equal for all channels of a window; 1 is as recorded. Varies the heart rate.
         augment: Augmentation of training windows.
         set_weights: Data set -> relative sampling frequency; if empty, data sets are sampled in
-            proportion to their recorded time.
+            proportion to their recorded time to the power 1 / ``sampling_temperature``.
+        sampling_temperature: 1 samples every hour equally often; a higher temperature samples small
+            data sets more often, infinity all data sets equally.
         process_index, process_count: Index of this process and number of processes, which select
             its partition of each batch.
     """
@@ -38,6 +40,7 @@ class LoaderConfig:
     speed_perturbation: tuple[float, float] = (1.0, 1.0)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     set_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    sampling_temperature: float = 1.0
     process_index: int = 0
     process_count: int = 1
 
@@ -222,20 +225,28 @@ def training_batches(
 def _shuffle_recordings(
     reader: WindowReader, recordings: Sequence[int], config: LoaderConfig
 ) -> Elements:
-    """Return an endless sequence of recording indices, in proportion to recording length."""
+    """Return an endless sequence of recording indices, in proportion to recording length.
+
+    With weights or a temperature this holds within each data set.
+    """
 
     def sample_forever(subset: Sequence[int]) -> InfiniteShuffle:
         counts = [len(reader.starts(r).end_to_end(reader.config.num_samples)) for r in subset]
         return InfiniteShuffle(np.repeat(np.asarray(subset, np.int64), counts), config.seed)
 
-    if not config.set_weights:
+    if not config.set_weights and config.sampling_temperature == 1:
         return sample_forever(recordings)
     by_set: dict[str, list[int]] = {}
     for recording in recordings:
         by_set.setdefault(reader.source.recordings[recording].data_set, []).append(recording)
+    shuffled = {name: sample_forever(subset) for name, subset in by_set.items()}
+    weights = config.set_weights or {
+        name: float(len(windows)) ** (1 / config.sampling_temperature)
+        for name, windows in shuffled.items()
+    }
     return grain.MapDataset.mix(
-        [grain.MapDataset.source(sample_forever(subset)) for subset in by_set.values()],
-        weights=[config.set_weights[name] for name in by_set],
+        [grain.MapDataset.source(windows) for windows in shuffled.values()],
+        weights=[weights[name] for name in shuffled],
     )
 
 

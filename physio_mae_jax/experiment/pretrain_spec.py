@@ -63,6 +63,7 @@ def loader_config(config: PretrainConfig, opened: DatasetBundle) -> LoaderConfig
         speed_perturbation=config.data.speed_perturbation,
         augment=config.data.augment,
         set_weights=opened.set_weights,
+        sampling_temperature=config.data.sampling_temperature,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
