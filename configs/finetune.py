@@ -64,6 +64,9 @@ def get_config(argument: str = "") -> ConfigDict:
 
     config.optimizer = _optimizer()
     config.layer_decay = 0.75  # learning-rate factor from one block to the one before it
+    config.encoder_lr_scale = 1.0  # learning-rate factor of the whole encoder, relative to the head
+    config.head_only_steps = 0  # steps at first that train only the head of a pre-trained encoder
+    config.drop_path_rate = 0.0  # probability of dropping a residual branch of the encoder
     # -1: train all; 0: freeze only the layers before the blocks; k: these and the first k blocks
     config.frozen_blocks = -1
     config.ema_decay = 0.0  # 0.99: decay of a parameter average, which is then evaluated
@@ -82,7 +85,7 @@ def get_config(argument: str = "") -> ConfigDict:
 def _head() -> ConfigDict:
     """Head on the encoder's tokens."""
     head = ConfigDict()
-    head.kind = "linear"  # attention, reasoning, residual_mlp
+    head.kind = "linear"  # attention, event, reasoning, residual_mlp, statistics
     head.num_queries = 16
     head.dropout_rate = 0.2
     head.arcface = False

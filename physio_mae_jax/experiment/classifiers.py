@@ -148,14 +148,21 @@ def build_supervised_spec(
     """
     objective = config.objective
     _check_learning(config, encoder_init, instances.kind)
+    encoder = encoder_init.config
+    if encoder is not None:
+        encoder = dataclasses.replace(encoder, drop_path_rate=config.drop_path_rate)
+    head = dataclasses.replace(config.head, event_offset=config.labels.event_offset)
     model, model_spec = build_classifier(
-        config.architecture, encoder_init.config, config.head, instances.targets.shape[1]
+        config.architecture, encoder, head, instances.targets.shape[1]
     )
     multipliers = None
     if encoder_init.config is not None:
         shapes = _shapes(model, num_channels, encoder_init.num_samples)
         decay = config.layer_decay if encoder_init.pretrained else 1.0
-        multipliers = layerwise_lr_scale(shapes, decay, encoder_init.depth, config.frozen_blocks)
+        multipliers = layerwise_lr_scale(
+            *(shapes, decay, encoder_init.depth, config.frozen_blocks),
+            encoder_scale=config.encoder_lr_scale if encoder_init.pretrained else 1.0,
+        )
     task = SupervisedSpec(
         model=model,
         kind=instances.kind,
@@ -164,7 +171,12 @@ def build_supervised_spec(
         margin_on_labels=bool(config.head.arcface),
         frozen_encoder=bool(encoder_init.depth) and config.frozen_blocks == encoder_init.depth,
         ema_decay=config.ema_decay,
-        optimizer=make_optimizer(config.optimizer, config.loop.num_steps, multipliers),
+        optimizer=make_optimizer(
+            config.optimizer,
+            config.loop.num_steps,
+            multipliers,
+            config.head_only_steps if encoder_init.pretrained else 0,
+        ),
         learning_rate=learning_rate_schedule(config.optimizer, config.loop.num_steps),
     )
     return task, model_spec

@@ -83,6 +83,9 @@ class FinetuneConfig(LabeledConfig):
     objective: SupervisedConfig
     optimizer: OptimizerConfig
     layer_decay: float
+    encoder_lr_scale: float = 1.0
+    head_only_steps: int = 0
+    drop_path_rate: float = 0.0
     frozen_blocks: int
     ema_decay: float
     loop: LoopConfig

@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jax.experimental.layout import Layout, with_layout_constraint
 
 from physio_mae_jax.models.attention import ChannelAttention
@@ -10,7 +11,12 @@ from physio_mae_jax.models.layers import Mlp
 from physio_mae_jax.models.mixers import MIXERS
 from physio_mae_jax.models.mixers.base import Geometry
 from physio_mae_jax.models.rematerialization import save_for_backward
-from physio_mae_jax.models.residual import ResidualBranch, ResidualNorm, TemporalSmoothing
+from physio_mae_jax.models.residual import (
+    DROP_PATH,
+    ResidualBranch,
+    ResidualNorm,
+    TemporalSmoothing,
+)
 from physio_mae_jax.signals.data_parallel import shard_map_batch
 
 
@@ -52,13 +58,23 @@ class Block(nn.Module):
             tokens = shard_map_batch(_in_order_of_axes, tokens)
         tokens, normed = self._norm("time_norm")(tokens)
         mixer = MIXERS[cfg.time_mixer](cfg, name=time_mixer_name(cfg.time_mixer))
-        branch = mixer(normed, geometry)
+        branch = mixer(normed, geometry).scaled(self._drop_path(len(tokens)))
         if tokens.shape[1] > 1 and cfg.channel_attention:
             tokens = save_for_backward(branch.added_to(tokens))
             tokens, branch = self._across_channels(tokens, sequence_mask, geometry.token_mask)
+            branch = branch.scaled(self._drop_path(len(tokens)))
         tokens, normed = self._norm("mlp_norm")(tokens, branch)
         mlp = Mlp(cfg.dtype, cfg.mlp_rank_ratio, self._is_fused, name="mlp")
-        return tokens + mlp(normed), None
+        branch = ResidualBranch(mlp(normed)).scaled(self._drop_path(len(tokens)))
+        return branch.added_to(tokens), None
+
+    def _drop_path(self, batch: int) -> jax.Array | None:
+        """Draw the factor [B] of a branch: 0 if it is dropped; None without drop path."""
+        rate = self.settings.drop_path_rate
+        if not rate or not self.has_rng(DROP_PATH):
+            return None
+        kept = jax.random.bernoulli(self.make_rng(DROP_PATH), 1 - rate, (batch,))
+        return kept.astype(jnp.float32) / (1 - rate)
 
     @property
     def _is_fused(self) -> bool:

@@ -19,6 +19,7 @@ class BlockConfig(NamedTuple):
         channel_attention: Whether to attend across channels.
         channel_smoothing: Whether to smooth along time before channel attention.
         num_time_blocks: Number of time blocks of a sequence, see ``LocalAttention``.
+        drop_path_rate: Probability of dropping a branch for an example, given a 'drop_path' key.
     """
 
     num_heads: int
@@ -30,6 +31,7 @@ class BlockConfig(NamedTuple):
     channel_attention: bool = True
     channel_smoothing: bool = True
     num_time_blocks: int = 1
+    drop_path_rate: float = 0.0
 
     @classmethod
     def of_encoder(cls, cfg: MaeConfig) -> "BlockConfig":
@@ -40,6 +42,7 @@ class BlockConfig(NamedTuple):
             attention_rank_ratio=cfg.attention_rank_ratio,
             channel_attention=cfg.channel_attention,
             channel_smoothing=cfg.channel_smoothing,
+            drop_path_rate=cfg.drop_path_rate,
         )
 
     @classmethod

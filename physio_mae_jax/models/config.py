@@ -52,6 +52,8 @@ class MaeConfig:
         channel_embedding: Add a learned embedding of each channel's name to the encoder tokens.
         decoder_channel_embedding: Add one to the decoder tokens too, for masks of whole channels.
         latent_head: Also predict latents of the encoder, for ``objective.latent_weight``.
+        drop_path_rate: Probability with which a residual branch of the encoder is dropped for an
+            example, in fine-tuning only (Huang et al. 2016).
         num_channel_names: Number of names of ``signals.vocabulary`` with an embedding; the others
             are "unknown" to the model, as they were at training time.
         attention_implementation: 'xla'; on an NVIDIA GPU in bfloat16 also 'cudnn' for attention
@@ -92,6 +94,7 @@ class MaeConfig:
     channel_embedding: bool = True
     decoder_channel_embedding: bool = False
     latent_head: bool = False
+    drop_path_rate: float = 0.0
     num_channel_names: int = NUM_FIRST_NAMES
     attention_implementation: AttentionImplementation = "xla"
     remat: str = "none"

@@ -12,6 +12,8 @@ from physio_mae_jax.models.kernels.smoothing import smooth_and_normalize
 from physio_mae_jax.models.layers import NORM_EPSILON
 from physio_mae_jax.models.rematerialization import save_for_backward
 
+DROP_PATH = "drop_path"  # name of the random keys that drop branches
+
 
 class ResidualBranch(NamedTuple):
     """A residual branch, added to tokens as ``values + example_mask · bias``.
@@ -21,8 +23,8 @@ class ResidualBranch(NamedTuple):
     Attributes:
         values: [..., D], the shape of the tokens.
         bias: [D]; None if ``values`` include it.
-        example_mask: [B] float32, 0 for examples whose ``values`` are 0 and that receive no bias
-            either; None if there are none.
+        example_mask: [B] float32 factor of the bias, 0 for examples whose ``values`` are 0 and that
+            receive no bias either; None for 1.
     """
 
     values: jax.Array
@@ -41,6 +43,17 @@ class ResidualBranch(NamedTuple):
         return ResidualBranch(
             self.values * example_mask.reshape(-1, *rest).astype(self.values.dtype)
         )
+
+    def scaled(self, factor: jax.Array | None) -> "ResidualBranch":
+        """Scale the branch of each example by ``factor`` [B]; None for no change."""
+        if factor is None:
+            return self
+        rest = [1] * (self.values.ndim - 1)
+        values = self.values * factor.reshape(-1, *rest).astype(self.values.dtype)
+        if self.bias is None:
+            return ResidualBranch(values)
+        mask = factor if self.example_mask is None else self.example_mask * factor
+        return ResidualBranch(values, self.bias, mask)
 
     def added_to(self, tokens: jax.Array) -> jax.Array:
         """Return the sum of tokens [B, ..., D] and the branch."""

@@ -15,6 +15,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layers import layer_norm
 from physio_mae_jax.models.mixers.base import Geometry
 from physio_mae_jax.models.rematerialization import SAVED_NAME
+from physio_mae_jax.models.residual import DROP_PATH
 from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.signals import patches
 
@@ -79,7 +80,7 @@ class Stack(nn.Module):
         blocks = nn.scan(
             block,
             variable_axes={"params": 0, ATTENTION: 0},
-            split_rngs={"params": True},
+            split_rngs={"params": True, DROP_PATH: True},
             in_axes=nn.broadcast,
             length=self.depth,
             # Initialization is always a loop: unrolled it would take a minute to compile.

@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -65,7 +66,10 @@ def weight_decay_mask(params: Params) -> PyTree:
 
 
 def make_optimizer(
-    config: OptimizerConfig, num_steps: int, multipliers: PyTree = None
+    config: OptimizerConfig,
+    num_steps: int,
+    multipliers: PyTree = None,
+    head_only_steps: int = 0,
 ) -> optax.GradientTransformation:
     """Build the optimizer for a run of ``num_steps``.
 
@@ -74,8 +78,11 @@ def make_optimizer(
         num_steps: Number of steps of the run.
         multipliers: Multiplier of the learning rate of each parameter, see
             ``layerwise_lr_scale``; None for a common rate.
+        head_only_steps: Number of steps at first in which the encoder does not change.
     """
     scaling = [] if multipliers is None else [scale_updates(multipliers)]
+    if head_only_steps:
+        scaling.append(hold_encoder(head_only_steps, config.warmup_steps))
     return optax.chain(
         optax.clip_by_global_norm(config.clip_norm),
         optax.adamw(
@@ -90,7 +97,11 @@ def make_optimizer(
 
 
 def layerwise_lr_scale(
-    params: Params, layer_decay: float, num_blocks: int, frozen_blocks: int = -1
+    params: Params,
+    layer_decay: float,
+    num_blocks: int,
+    frozen_blocks: int = -1,
+    encoder_scale: float = 1.0,
 ) -> PyTree:
     """Return the learning-rate multiplier of each parameter, which depends on its depth.
 
@@ -105,14 +116,15 @@ def layerwise_lr_scale(
         num_blocks: Number of blocks of the encoder.
         frozen_blocks: -1 trains everything; 0 freezes only the layers before the blocks; k > 0
             freezes these and the first k blocks; ``num_blocks`` freezes the whole encoder.
+        encoder_scale: Multiplier of the whole encoder.
 
     Returns:
         Multiplier of the update of each parameter, an array or a scalar.
     """
-    block = layer_decay ** (num_blocks - np.arange(num_blocks, dtype=np.float32))
+    block = encoder_scale * layer_decay ** (num_blocks - np.arange(num_blocks, dtype=np.float32))
     block[: max(0, frozen_blocks)] = 0.0
-    before = layer_decay ** (num_blocks + 1) if frozen_blocks < 0 else 0.0
-    after = 1.0 if frozen_blocks < num_blocks else 0.0
+    before = encoder_scale * layer_decay ** (num_blocks + 1) if frozen_blocks < 0 else 0.0
+    after = encoder_scale if frozen_blocks < num_blocks else 0.0
 
     def multiplier(path: tuple[object, ...], leaf: jax.Array) -> np.ndarray:
         names = [str(getattr(key, "key", key)) for key in path]
@@ -123,6 +135,30 @@ def layerwise_lr_scale(
         return np.asarray(after if names[1] == "stack" else before, np.float32)
 
     return jax.tree_util.tree_map_with_path(multiplier, params)
+
+
+def hold_encoder(num_steps: int, warmup_steps: int) -> optax.GradientTransformation:
+    """Freeze the parameters under 'encoder' for some steps, then raise their rate linearly.
+
+    A new head first fits the features as they are, so that its random weights do not distort them
+    (Kumar et al. 2022).
+
+    Args:
+        num_steps: Number of steps without an update of the encoder.
+        warmup_steps: Number of steps of the linear increase that follows.
+    """
+
+    def update(
+        updates: Params, state: optax.ScaleByScheduleState, params: Params | None = None
+    ) -> tuple[Params, optax.ScaleByScheduleState]:
+        del params
+        share = jnp.clip((state.count - num_steps + 1) / max(1, warmup_steps), 0.0, 1.0)
+        held = jax.tree.map(lambda update: update * share, updates["encoder"])
+        return updates | {"encoder": held}, optax.ScaleByScheduleState(state.count + 1)
+
+    return optax.GradientTransformation(
+        lambda params: optax.ScaleByScheduleState(jnp.zeros((), jnp.int32)), update
+    )
 
 
 def scale_updates(multipliers: PyTree) -> optax.GradientTransformation:

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
+from physio_mae_jax.models.residual import DROP_PATH
 from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
 from physio_mae_jax.objectives.supervised import (
     ProblemType,
@@ -117,7 +118,7 @@ def _loss(
         Windows.of(batch)._replace(signal=signal),
         labels=labels,
         train=True,
-        rngs={"dropout": dropout_key},
+        rngs={"dropout": dropout_key, DROP_PATH: jax.random.fold_in(dropout_key, 1)},
         mutable=list(model_state),
     )
     losses = supervised_losses(

@@ -6,18 +6,22 @@ Modules::
     attention     mean token, weighted by a learned query in each attention head
     base          the protocol of a head, and its settings
     classifier    an encoder over whole windows, a head, and the layer that gives logits
+    event         tokens near the event of a window, at three scales
     linear        mean token and LayerNorm
     reasoning     learned queries that attend to the tokens, then to each other
     residual_mlp  residual MLP blocks over the mean token
+    statistics    mean and standard deviation of the tokens
 
 To add one, write its module and add a line to ``HEADS`` (contributing.md#add-a-head).
 """
 
 from physio_mae_jax.models.heads.attention import AttentionHead
 from physio_mae_jax.models.heads.base import Head
+from physio_mae_jax.models.heads.event import EventHead
 from physio_mae_jax.models.heads.linear import LinearHead
 from physio_mae_jax.models.heads.reasoning import ReasoningHead
 from physio_mae_jax.models.heads.residual_mlp import ResidualMlpHead
+from physio_mae_jax.models.heads.statistics import StatisticsHead
 
 # Heads by the name that head.kind gives.
 HEADS: dict[str, type[Head]] = {
@@ -25,4 +29,6 @@ HEADS: dict[str, type[Head]] = {
     "attention": AttentionHead,
     "reasoning": ReasoningHead,
     "residual_mlp": ResidualMlpHead,
+    "statistics": StatisticsHead,
+    "event": EventHead,
 }

@@ -21,12 +21,14 @@ class HeadConfig:
     Attributes:
         kind: Name of ``models.heads.HEADS``: 'linear' (mean token and LayerNorm), 'attention' (the
             same with a mean weighted by a learned query in each attention head), 'reasoning'
-            (learned queries that attend to the tokens, then to each other) or 'residual_mlp' (the
-            head of the original v2).
+            (learned queries that attend to the tokens, then to each other), 'statistics' (mean and
+            standard deviation of the tokens), 'event' (tokens near the event, at three scales) or
+            'residual_mlp' (the head of the original v2).
         num_classes: Number of outputs Y.
         num_queries: Number of learned queries of the reasoning head.
         dropout_rate: Dropout rate of the reasoning head in training.
         hidden_width, num_blocks: Size of the residual MLP.
+        event_offset: Position of the event in its window, 0 to 1: that of ``labels.event_offset``.
         arcface: Use angles to class vectors instead of a final linear layer.
         arcface_scale, arcface_margin: s and m (radians) of Deng et al. 2019.
 
@@ -40,6 +42,7 @@ class HeadConfig:
     dropout_rate: float = 0.2
     hidden_width: int = 512
     num_blocks: int = 2
+    event_offset: float = 0.5
     arcface: bool = False
     arcface_scale: float = 30.0
     arcface_margin: float = 0.5
