@@ -43,6 +43,7 @@ def render_card(trained: TrainedModel, arrays: Mapping[str, np.ndarray], card: C
     if card.license:
         front.insert(0, f"license: {card.license.lower()}")
     size = sum(array.size for array in arrays.values())
+    example = ", ".join(f'"{printable(name)}"' for name in given.channels[:2])
     stored = ", ".join(sorted({array.dtype.name for array in arrays.values()}))
     newline = "\n"
     return f"""---
@@ -50,21 +51,22 @@ def render_card(trained: TrainedModel, arrays: Mapping[str, np.ndarray], card: C
 ---
 # {printable(card.name) or "A masked autoencoder of physiological signals"}
 
-{size / 1e6:.2f} M parameters, stored as {stored}; embeddings of {model.width} numbers. Loaded
-without running any code of this folder:
+{size / 1e6:.2f} M parameters, stored as {stored}; embeddings of {model.width} numbers.
+Loaded without running any code of this folder:
 
 ```python
 from physio_mae_jax import Encoder
 
 encoder = Encoder.from_pretrained("{card.name or "this/folder"}")
-embedding = encoder.encode(signal, sampling_rate_hz=500, channels=["I", "II"])
+embedding = encoder.encode(signal, sampling_rate_hz=500, channels=[{example}])
 ```
 
 ## Input
 
-Channels it knows: {", ".join(map(printable, given.channels))}. Windows of {seconds:g} s at
-{given.sampling_rate_hz:g} Hz, {given.normalization}; other rates, lengths, orders and subsets of
-channels are brought to that, and a report says how.
+Channels it knows: {", ".join(map(printable, given.channels))}.
+
+Windows of {seconds:g} s at {given.sampling_rate_hz:g} Hz, {given.normalization}. Other rates,
+lengths, orders and subsets of channels are brought to that, and a report says how.
 
 {_training_data(trained, card)}
 
@@ -97,7 +99,8 @@ def _training_data(trained: TrainedModel, card: Card) -> str:
     given, subjects = trained.model_spec.input, trained.trained_on
     filters = [f"* {printable(name)}: {printable(what)}" for name, what in given.filters.items()]
     more = "" if subjects.is_complete else "; more that are not known"
-    newline = "\n"
+    hashes, newline = subjects.to_json(), "\n"
+    split = trained.model_spec.split
     return f"""## Training data
 
 {card.training_data or _UNSPECIFIED}
@@ -106,7 +109,9 @@ How each data set was filtered before:
 
 {newline.join(filters) or _UNSPECIFIED}
 
-Subjects: {len(subjects.subjects)}, hash {text_hash(subjects.to_json()["subjects"])}{more}.
+Subjects: {len(subjects.subjects)}, hash {text_hash(hashes["subjects"])}{more}.
+Blocks of samples: {len(subjects.blocks)}, hash {text_hash(hashes["blocks"])}.
 Hashes of all subjects and of their samples are in config.json, so that an evaluation can detect
-whether its data were used for training. Split
-`{trained.model_spec.split.get("rule", "")}`, hash {trained.model_spec.split.get("hash", "")}."""
+whether its data were used for training.
+
+Split `{split.get("rule", "")}`, hash {split.get("hash", "")}."""
