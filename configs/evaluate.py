@@ -42,9 +42,9 @@ def get_config(argument: str = "") -> ConfigDict:
     config.method = chosen["method"]
     config.num_devices = 0  # 0: all devices
     config.batch_size = 64
-    config.init_from = (
-        ""  # work folder of a fine-tuning run (head) or pre-training run (probe, knn)
-    )
+    # Work folder of a fine-tuning run (head) or pre-training run (probe, knn), or the name of a
+    # shipped model such as physio-small (probe, knn).
+    config.init_from = ""
     if chosen["method"] == "head":
         config.data = ConfigDict()
         config.data.sets = ""  # prepared data sets; '': those of the run

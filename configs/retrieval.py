@@ -14,7 +14,7 @@ def get_config() -> ConfigDict:
     """Return every setting of a retrieval."""
     config = ConfigDict()
     config.command = "retrieve"
-    config.init_from = ""  # the work folder of a contrastive pre-training
+    config.init_from = ""  # a contrastive pre-training, or the name of a shipped model of one
     config.data = ConfigDict()
     config.data.sets = ""  # data sets to retrieve in; '': those of the run
     config.data.root = ""  # their folder; '': that of the run

@@ -17,8 +17,7 @@ from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.model_spec import ModelSpec
-from physio_mae_jax.training.pretrain_step import init_params
+from physio_mae_jax.training.model_spec import ModelSpec, init_params
 from tests.factories import random_params, tiny_model
 
 WINDOW_SECONDS, RATE_HZ = 4.0, 100.0

@@ -16,7 +16,7 @@ from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.masking import Mask, MaskConfig, column_mask, draw_mask
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 from physio_mae_jax.training.loop import TrainingRun, train
-from physio_mae_jax.training.pretrain_step import init_params
+from physio_mae_jax.training.model_spec import init_params
 
 
 def tiny_model(**changes: Any) -> MaskedAutoencoder:

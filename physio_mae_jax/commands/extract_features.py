@@ -125,8 +125,9 @@ def build_features(config: ExtractFeaturesConfig, workdir: Path) -> FeatureRun:
 def _encoder(config: ExtractFeaturesConfig) -> Encoder:
     if not config.init_from:
         raise ConfigError(
-            "init_from is empty; give the work folder of a pre-training run or a folder "
-            "of Encoder.save_pretrained with --config.init_from=DIR."
+            "init_from is empty; give the work folder of a pre-training run, a folder of "
+            "Encoder.save_pretrained, or the name of a shipped model such as physio-small, with "
+            "--config.init_from=…"
         )
     load = Encoder.from_pretrained if is_saved_model(config.init_from) else Encoder.from_checkpoint
     return load(

@@ -8,6 +8,7 @@ import numpy as np
 
 from physio_mae_jax import atomic_files
 from physio_mae_jax.data.contamination import TrainingProvenance
+from physio_mae_jax.data.data_summary import summarize_data
 from physio_mae_jax.data.opening import (
     DatasetBundle,
     open_data,
@@ -24,6 +25,7 @@ from physio_mae_jax.experiment.run_metadata import (
     count_devices,
     write_run_metadata,
 )
+from physio_mae_jax.experiment.run_record import write_data_summary
 from physio_mae_jax.experiment.typed_config import read_config
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES
@@ -83,6 +85,7 @@ def build_pretraining(config: PretrainConfig, workdir: Path) -> TrainingRun:
     model_spec = _model_spec(config, spec, opened)
     write_run_metadata(config, workdir, model_spec, opened.subject_splits.to_json())
     if primary:
+        write_data_summary(workdir, summarize_data(opened.source, training))
         _draw_scale_weights(workdir, spec.objective, model)
     mesh = make_mesh(num_devices, config.fsdp)
     trainable = PretrainTrainable(

@@ -10,6 +10,7 @@ Modules::
     block_cache        cached blocks of recordings whose files are slow to read
     channel_plan       selection and derivation of the model's input channels for each recording
     contamination      hashes of training data, and detection of overlap with an evaluation
+    data_summary       size, license and citation of the data that a model was trained on
     element_random     random generators of the elements of a stream
     fingerprints       hashes of subjects and samples, which identify training data
     format_version     version of the files that the program writes, and the error for files of

@@ -16,6 +16,8 @@ Modules::
                          for any window
     run_directory        load finished runs: their settings, and a pre-trained model with its data
     run_metadata         checks of the machine of a run; writes config.json and checks it on resume
+    run_record           what a pre-training run recorded about itself: settings, data, cost and
+                         errors
     sweep                many runs in one folder, each with an evaluation report: settings, workers,
                          completeness
     typed_config         typed settings: a config as a tree of dataclasses, built once when a

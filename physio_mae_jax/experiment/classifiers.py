@@ -91,8 +91,8 @@ def init_from_encoder(
     """Load an encoder.
 
     Args:
-        init_from: Work folder of a pre-training run, or a folder of ``Encoder.save_pretrained``; ''
-            to use ``torch_weights``.
+        init_from: Name of a shipped model, work folder of a pre-training run, or folder of
+            ``Encoder.save_pretrained``; '' to use ``torch_weights``.
         torch_weights, torch_config: Paths of a weight file and its constructor arguments.
         window_seconds: Length of the input window (s); 0 for the length trained on.
 

@@ -59,7 +59,8 @@ def load_encoder(folder: str, window_seconds: float) -> PretrainedEncoder:
     """Load an encoder, its positions interpolated for another window.
 
     Args:
-        folder: Work folder of a pre-training run, or a folder of ``Encoder.save_pretrained``.
+        folder: Name of a shipped model, work folder of a pre-training run, or folder of
+            ``Encoder.save_pretrained``.
         window_seconds: Length of the input windows (s); 0 for the length trained on.
 
     Raises:
@@ -67,7 +68,10 @@ def load_encoder(folder: str, window_seconds: float) -> PretrainedEncoder:
             columns.
     """
     if not folder:
-        raise ConfigError("init_from is empty; name an encoder with --config.init_from=DIR.")
+        raise ConfigError(
+            "init_from is empty; name an encoder with --config.init_from=physio-small or "
+            "--config.init_from=DIR."
+        )
     if is_saved_model(folder):
         trained = load_model(folder, allow_hub=False)
     else:

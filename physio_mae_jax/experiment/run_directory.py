@@ -1,4 +1,4 @@
-"""Load load finished runs: their settings, and a pre-trained model with its data."""
+"""Load finished runs: their settings, and a pre-trained model with its data."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -17,11 +17,15 @@ from physio_mae_jax.data.regular_file import is_folder, shorten_path
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.data.unclear import warn_about_newly_recognized_names
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.inference.saved_model import is_saved_model, load_model
+from physio_mae_jax.inference.shipped_models import find_model
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.objectives.pretraining import MaskedModel
 from physio_mae_jax.types import JsonObject, Params
 
 CONFIG_FILE = "config.json"
+# Beside a released model: the settings, data and cost of its run.
+RECORD_FILE = "training.json"
 HINT = "copy the run again, or choose another one."
 Seed = Annotated[int, Between(0, 2**32 - 1)]
 _T = TypeVar("_T")
@@ -65,7 +69,7 @@ def open_run(folder: str, changes: Mapping[str, object]) -> PretrainedRun:
     """Build the model of a run again and load its newest checkpoint.
 
     Args:
-        folder: Work folder of the run.
+        folder: Work folder of the run, or name or folder of a released model.
         changes: Data settings to replace, if the data has moved or other data is used.
 
     Raises:
@@ -81,7 +85,7 @@ def open_run(folder: str, changes: Mapping[str, object]) -> PretrainedRun:
     seed = check_setting(settings, "seed", Seed, folder)
     section = {**check_setting(settings, "data", dict, folder), **changes}
     data = check_setting({"data": section}, "data", DataConfig, folder)
-    loaded = load_checkpoint(folder)
+    loaded = load_model(folder) if is_saved_model(folder) else load_checkpoint(folder)
     warn_about_newly_recognized_names(folder, loaded.model_spec.input.channels)
 
     def untrained() -> Params:
@@ -98,20 +102,27 @@ def open_run(folder: str, changes: Mapping[str, object]) -> PretrainedRun:
 
 
 def read_run(folder: str) -> JsonObject:
-    """Read the settings of a run, as of its last resume.
+    """Read the settings of a run, as of its last resume, or of the run of a released model.
 
     Raises:
-        ConfigError: The folder is not that of a run.
+        ConfigError: The folder is not that of a run, or the model was saved without settings.
         DataError: Its config.json is broken or was changed after it was written.
     """
-    path = Path(folder) / CONFIG_FILE
-    if not folder or not (is_folder(Path(folder)) and os.path.lexists(path)):
-        raise ConfigError(
-            f"init_from={shorten_path(folder)!r} is not the work folder of a run "
-            f"({shorten_path(path)} is absent); give one with --config.init_from=DIR."
-        )
-    content = read_sealed(path, HINT)
-    return check_setting(content, "config", dict, folder)
+    if folder and is_saved_model(folder):
+        path = find_model(folder, "init_from") / RECORD_FILE
+        if not os.path.lexists(path):
+            raise ConfigError(
+                f"init_from={shorten_path(folder)!r} is a saved model without the settings of its "
+                f"run ({RECORD_FILE}), which this command needs; give the work folder of the run."
+            )
+    else:
+        path = Path(folder) / CONFIG_FILE
+        if not folder or not (is_folder(Path(folder)) and os.path.lexists(path)):
+            raise ConfigError(
+                f"init_from={shorten_path(folder)!r} is not the work folder of a run "
+                f"({shorten_path(path)} is absent); give one with --config.init_from=DIR."
+            )
+    return check_setting(read_sealed(path, HINT), "config", dict, folder)
 
 
 def check_setting(settings: Mapping[str, object], name: str, kind: type[_T], folder: str) -> _T:

@@ -24,15 +24,18 @@ Modules::
                          attention maps
     model_card           model card of a shared model: description, training data and intended use
     model_description    what a model accepts, does and returns, as text
+    model_list           the shipped models as a table: size, input and license of each
     notes                notes about the preprocessing of recordings, for the report of an encoding
     overlap_averager     averaging of the windows of each recording, weighted by inverse overlap
     pickling             origin of an encoder, from which another process or a pickle can load it
                          again
     plan_notes           notes about what the preprocessing of a recording changes or excludes
+    precision            weights in half precision: rounding, and the agreement of the embeddings
     recording_plan       the windows to encode of each recording, and what that changes or excludes
     samples              conversion of samples to arrays of real numbers, with NaN for masked values
     saved_model          A model as a shareable folder: weights (safetensors), their description
                          (JSON), and a card
+    shipped_models       models that ship inside the package, each loaded by its name
     signal_metadata      rate, units and gain of a signal, as its caller describes them
     sklearn_transformer  an encoder as a scikit-learn transformer, for pipelines, clustering and
                          grid search

@@ -18,9 +18,11 @@ from physio_mae_jax.inference.export import PLATFORMS, export_encoder
 from physio_mae_jax.inference.inputs import as_recordings
 from physio_mae_jax.inference.model_card import Card
 from physio_mae_jax.inference.model_description import describe
+from physio_mae_jax.inference.model_list import ShippedModels, list_models
 from physio_mae_jax.inference.notes import Note
 from physio_mae_jax.inference.overlap_averager import average_windows
 from physio_mae_jax.inference.pickling import CHECKPOINT, PRETRAINED, Origin, of_plain, to_plain
+from physio_mae_jax.inference.precision import FLOAT32
 from physio_mae_jax.inference.recording_plan import ModelInput, plan_recordings, rows_of
 from physio_mae_jax.inference.saved_model import load_model, save_model
 from physio_mae_jax.inference.signal_metadata import SignalMetadata
@@ -95,10 +97,10 @@ class Encoder:
     def from_pretrained(
         cls, name: str | Path, *, allow_hub: bool = False, **settings: Unpack[MeshArguments]
     ) -> "Encoder":
-        """Load a model written by ``save_pretrained``; no code in the files is executed.
+        """Load a shipped model, or one of ``save_pretrained``; no code in its files is executed.
 
         Args:
-            name: Folder, or, with ``allow_hub``, 'owner/name' on the Hugging Face hub.
+            name: Name of ``available()``, folder, or 'owner/name' on the Hugging Face hub.
             allow_hub: Download the model from the hub if there is no such folder.
             **settings: Keyword arguments of the constructor.
 
@@ -109,22 +111,23 @@ class Encoder:
         made._origin = Origin.of(PRETRAINED, name, allow_hub)
         return made
 
-    def save_pretrained(
-        self,
-        folder: str | Path,
-        *,
-        license: str = "",
-        intended_use: str = "",
-        evaluation: str = "",
-    ) -> Path:
+    @staticmethod
+    def available() -> ShippedModels:
+        """List the models that ship inside the package; printed as a table."""
+        return list_models()
+
+    def save_pretrained(self, folder: str | Path, *, dtype: str = FLOAT32, **texts: object) -> Path:
         """Write weights, model_spec and a model card into a folder, for sharing.
 
         Args:
             folder: Target folder, created if absent.
-            license, intended_use, evaluation: Texts of the card, see ``model_card.Card``.
+            dtype: 'float32', or 'float16' for half the size, see ``precision``.
+            **texts: Texts of the card, such as license='MIT', see ``model_card.Card``.
+
+        Raises:
+            UserError: The folder cannot be written to, or embeddings of float16 weights disagree.
         """
-        card = Card(license=license, intended_use=intended_use, evaluation=evaluation)
-        return save_model(self.trained, folder, card)
+        return save_model(self.trained, folder, sequence_of(Card, texts), dtype=dtype)
 
     def export(
         self,
@@ -292,9 +295,8 @@ class Encoder:
         """
         from physio_mae_jax.inference import inspection  # takes Optax, which encoding does not
 
-        given = sequence_of(SignalMetadata, description)
         inspected = inspection.one_window(
-            self.trained, self.input.window, signal, given, start_seconds
+            self.trained, self.input.window, signal, description, start_seconds
         )
         masked = inspection.masked_columns(self.programs.config, masked_seconds, mask_ratio, seed)
         return inspection.reconstruct_window(self.trained, inspected, masked)
@@ -313,7 +315,7 @@ class Encoder:
             signal: One recording, as for ``encode_with_report``.
             layer: Encoder layer, negative ones from the last; None for the mean of all.
             start_seconds: Start of the window in the recording, seconds.
-            **description: sampling_rate_hz, channels, units, gain, names, as in ``encode``.
+            **description: As for ``reconstruct``.
 
         Returns:
             Arrays for ``plots.attention.draw_attention``.
@@ -323,9 +325,8 @@ class Encoder:
         """
         from physio_mae_jax.inference import inspection
 
-        given = sequence_of(SignalMetadata, description)
         inspected = inspection.one_window(
-            self.trained, self.input.window, signal, given, start_seconds
+            self.trained, self.input.window, signal, description, start_seconds
         )
         return inspection.attend_window(self.trained, inspected, layer)
 

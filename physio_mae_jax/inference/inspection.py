@@ -13,7 +13,7 @@ from physio_mae_jax.data.channel_plan import KnownChannels
 from physio_mae_jax.data.window_transform import WindowConfig
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.inference.arguments import listed, setting
+from physio_mae_jax.inference.arguments import listed, sequence_of, setting
 from physio_mae_jax.inference.inputs import as_recordings
 from physio_mae_jax.inference.recording_plan import check_known_channels
 from physio_mae_jax.inference.signal_metadata import SignalMetadata
@@ -57,17 +57,26 @@ def one_window(
     trained: TrainedModel,
     window: WindowConfig,
     signal: object,
-    description: SignalMetadata,
+    description: Mapping[str, object],
     start_seconds: float,
 ) -> InspectedWindow:
     """Cut one complete window from a recording.
 
+    Args:
+        trained: Trained model.
+        window: Its windows.
+        signal: One recording.
+        description: Fields of ``SignalMetadata``.
+        start_seconds: Start of the window, seconds.
+
     Raises:
+        ConfigError: ``description`` has an unknown field.
         DataError: There is no window from ``start_seconds`` on, or the signal is invalid.
     """
     start_seconds = setting(start_seconds, "start_seconds", _SECONDS)
     known = trained.model_spec.input.channels
-    recordings = as_recordings(signal, description, known).recordings
+    given = sequence_of(SignalMetadata, description)
+    recordings = as_recordings(signal, given, known).recordings
     check_known_channels(recordings, known)
     if len(recordings.recordings) != 1:
         raise DataError(

@@ -10,6 +10,7 @@ import numpy as np
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.inference.saved_model import load_model
+from physio_mae_jax.inference.shipped_models import is_shipped
 from physio_mae_jax.inference.trained_model import TrainedModel, load_checkpoint
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.training.model_spec import ModelSpec
@@ -24,7 +25,8 @@ class Origin:
 
     Attributes:
         kind: 'checkpoint' of a run, or 'pretrained' for a folder of ``save_pretrained``.
-        path: Absolute path of the folder, or its name on the Hugging Face hub.
+        path: Absolute path of the folder, the name of a shipped model, or a name on the Hugging
+            Face hub.
         allow_hub: Permission to download it from the hub.
     """
 
@@ -34,7 +36,9 @@ class Origin:
 
     @classmethod
     def of(cls, kind: str, path: str | Path, allow_hub: bool = False) -> "Origin":
-        """Return the source of a folder with an absolute path."""
+        """Return the source of a folder with an absolute path, or of a shipped model."""
+        if kind == PRETRAINED and is_shipped(path):
+            return cls(kind, str(path), allow_hub)
         folder = local_path(path, "path")
         found = folder.is_dir() or not allow_hub
         return cls(kind, str(folder if found else path), allow_hub)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Annotated, Literal, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -24,13 +24,14 @@ from physio_mae_jax import atomic_files
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.format_version import unreadable_version
 from physio_mae_jax.data.json_reader import read_json
-from physio_mae_jax.data.json_types import check_types
+from physio_mae_jax.data.json_types import Between, check_types
 from physio_mae_jax.data.regular_file import is_folder, read_regular, shorten_path
 from physio_mae_jax.data.sealed_json import add_seal, check_seal
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.model_card import Card, render_card
+from physio_mae_jax.inference.precision import FLOAT16, FLOAT32, StoredDtype, round_weights
+from physio_mae_jax.inference.shipped_models import find_model
 from physio_mae_jax.inference.trained_model import TrainedModel, expected_params, named_arrays
-from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.printable import show
 from physio_mae_jax.training.model_spec import ModelSpec
 from physio_mae_jax.types import JsonMapping, Params
@@ -52,7 +53,7 @@ class _Weights(TypedDict):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Description:
+class SavedDescription:
     """The content of ``config.json``, see ``save_model``."""
 
     format: str
@@ -61,24 +62,35 @@ class _Description:
     trained_on: JsonMapping
     origin: str
     versions: Mapping[str, str]
+    license: str = ""
+    num_parameters: Annotated[int, Between(0)] = 0
+    dtype: StoredDtype = "float32"
 
 
-def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
+def save_model(
+    trained: TrainedModel, folder: str | Path, card: Card, *, dtype: str = FLOAT32
+) -> Path:
     """Write a model into a folder, each file atomically, the description last.
 
     Args:
         trained: Trained model.
         folder: Target folder, created if absent.
         card: Texts of the model card.
+        dtype: Type of the stored weights, 'float32' or 'float16', see ``precision``.
 
     Returns:
         Path of the folder.
 
     Raises:
-        UserError: The folder cannot be written to.
+        UserError: The folder cannot be written to, the type is unknown, or the weights lose too
+            much in it.
     """
+    trained = round_weights(trained, dtype)
     target = atomic_files.prepare_workdir(folder, "folder")
-    arrays = {n: np.ascontiguousarray(a) for n, a in named_arrays(trained.params).items()}
+    arrays = {
+        name: np.ascontiguousarray(array, dtype if array.dtype == np.float32 else None)
+        for name, array in named_arrays(trained.params).items()
+    }
     weights = safetensors.numpy.save(arrays, {"format": FORMAT})
     description = {
         "format": FORMAT,
@@ -88,6 +100,9 @@ def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
         # Only the name: the full path would reveal the author's machine.
         "origin": Path(trained.origin).name,
         "versions": {name: metadata.version(name) for name in ("jax", "flax")},
+        "license": card.license,
+        "num_parameters": sum(array.size for array in arrays.values()),
+        "dtype": dtype,
     }
     with atomic_files.disk_full_as_user_error(target):
         with atomic_files.atomic_write(target / WEIGHTS) as partial:
@@ -97,39 +112,49 @@ def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
     return target
 
 
-def is_saved_model(folder: str) -> bool:
-    """Return whether a path is a folder written by ``save_model``, not the work folder of a run."""
-    return os.path.lexists(local_path(folder, "folder") / WEIGHTS)
+def is_saved_model(folder: str | Path) -> bool:
+    """Return whether a name or path is that of a saved model, not of the work folder of a run.
+
+    Raises:
+        ConfigError: As ``shipped_models.find_model``.
+    """
+    return os.path.lexists(find_model(folder, "folder") / WEIGHTS)
 
 
 def load_model(name: str | Path, *, allow_hub: bool = False) -> TrainedModel:
     """Load a model written by ``save_model``. No code in its files is executed.
 
     Args:
-        name: Folder, or, with ``allow_hub``, 'owner/name' on the Hugging Face hub.
+        name: Name of a shipped model, folder, or, with ``allow_hub``, 'owner/name' on the Hugging
+            Face hub.
         allow_hub: Download the model from the hub if there is no such folder.
 
     Raises:
         UserError: The model is missing, of another kind or damaged; the message names the file.
     """
-    folder = local_path(name, "name")
+    folder = find_model(name, "name")
     if not is_folder(folder):
         folder = _from_hub(str(name)) if allow_hub else _not_there(folder)
     path = folder / DESCRIPTION
-    description = _description(path)
+    description = read_description(folder)
     model_spec = ModelSpec.from_json(description.model_spec, str(path))
     trained_on = TrainingProvenance.from_json(description.trained_on, f"{path}: trained_on", _HINT)
     arrays = _weights(folder / WEIGHTS, description.weights)
+    if description.dtype == FLOAT16:
+        arrays = {name: _to_single(array) for name, array in arrays.items()}
     params = _tree(arrays, model_spec, folder / WEIGHTS)
     return TrainedModel(model_spec, params, trained_on, str(name))
 
 
+def _to_single(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
 def _not_there(folder: Path) -> Path:
     raise DataError(
-        f"{shorten_path(folder)} is not a folder; give one that save_pretrained wrote. A model of "
-        "the "
-        "Hugging Face hub, 'owner/name', is fetched with allow_hub=True only. A run's work folder "
-        "is loaded by Encoder.from_checkpoint."
+        f"{shorten_path(folder)} is not a folder; give one that save_pretrained wrote, or a name "
+        "of Encoder.available(). A model of the Hugging Face hub, 'owner/name', is fetched with "
+        "allow_hub=True only. A run's work folder is loaded by Encoder.from_checkpoint."
     )
 
 
@@ -151,7 +176,9 @@ def _from_hub(name: str) -> Path:
         ) from error
 
 
-def _description(path: Path) -> _Description:
+def read_description(folder: Path) -> SavedDescription:
+    """Read the description of a saved model; raises as ``load_model`` does."""
+    path = folder / DESCRIPTION
     content = read_json(path, _HINT, _MAX_DESCRIPTION_BYTES)
     found = content.get("format", "none") if isinstance(content, dict) else "none"
     if str(found).startswith(f"{FORMAT}/"):  # of version 0.1
@@ -162,7 +189,7 @@ def _description(path: Path) -> _Description:
             "is expected. Save the model again by this version's save_pretrained; weights of the "
             "original are read by interop.torch.checkpoint_file."
         )
-    return check_types(_Description, check_seal(content, str(path), _HINT), str(path), _HINT)
+    return check_types(SavedDescription, check_seal(content, str(path), _HINT), str(path), _HINT)
 
 
 def _weights(path: Path, about: _Weights) -> dict[str, np.ndarray]:

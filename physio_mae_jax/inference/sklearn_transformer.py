@@ -155,10 +155,10 @@ def opened(encoder: object) -> Encoder:
         return encoder
     if not isinstance(encoder, str | Path):
         raise ConfigError(
-            f"encoder is {encoder!r}; give an Encoder, the work folder of a run, or a folder of "
-            "save_pretrained."
+            f"encoder is {encoder!r}; give an Encoder, the work folder of a run, a folder of "
+            "save_pretrained, or a name of Encoder.available()."
         )
-    return _load(str(encoder))
+    return _load(str(encoder.absolute()) if isinstance(encoder, Path) else encoder)
 
 
 @functools.lru_cache(maxsize=4)

@@ -13,6 +13,7 @@ from pathlib import Path
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh
 
 from physio_mae_jax.training.metrics_file import drop_lines_after
 from physio_mae_jax.types import JsonObject
@@ -39,10 +40,14 @@ class HostMetrics:
     Each line contains, per process: seconds per step since the last line, including the input time
     until its batch was on the devices; additional seconds per step for saving; and the peak memory
     of process and device (0 if the device does not report it). 'data_order' is a hash of the
-    windows of the step and their positions: the same for any number of processes.
+    windows of the step and their positions: the same for any number of processes. 'devices' are the
+    kind and number of devices, and 'evaluating_seconds' the evaluations of process 0 since the last
+    line, both for the cost of the run.
     """
 
-    def __init__(self, workdir: Path, first_step: int) -> None:
+    def __init__(self, workdir: Path, first_step: int, mesh: Mesh) -> None:
+        kind = mesh.devices.flat[0].device_kind
+        self._devices = {"kind": kind, "number": mesh.size}
         self._path = workdir / "hosts.jsonl"
         self._restart(first_step)
         if jax.process_index() == 0:
@@ -68,6 +73,7 @@ class HostMetrics:
         """
         spent, steps = self._spent, step - self._step
         stepping = time.perf_counter() - self._since - spent[SAVING] - spent[EVALUATING]
+        evaluating = spent[EVALUATING]
         own = [stepping / steps, spent[INPUT] / steps, spent[SAVING] / steps]
         own += [_process_memory() / _GIB, _device_memory() / _GIB]
         order = order_hash(batch, jax.process_index() * len(batch["recording"]))
@@ -75,11 +81,12 @@ class HostMetrics:
         gathered, orders = multihost_utils.process_allgather((np.asarray(own, np.float32), halves))
         self._restart(step)
         if jax.process_index() == 0:
-            self._write(step, gathered.reshape(-1, len(own)), orders.reshape(-1, 2))
+            cost = {EVALUATING: round(evaluating, 6), "devices": self._devices}
+            self._write(step, cost, gathered.reshape(-1, len(own)), orders.reshape(-1, 2))
 
-    def _write(self, step: int, gathered: np.ndarray, orders: np.ndarray) -> None:
+    def _write(self, step: int, cost: JsonObject, gathered: np.ndarray, orders: np.ndarray) -> None:
         total = sum((int(high) << 32) + int(low) for high, low in orders) % 2**64
-        record: JsonObject = {"step": step, "data_order": f"{total:016x}"}
+        record: JsonObject = {"step": step, "data_order": f"{total:016x}", **cost}
         for name, values in zip((*_TIMES, *_MEMORY), gathered.T, strict=True):
             record[name] = [round(float(value), 6) for value in values]
         with self._path.open("a", encoding="utf-8") as file:

@@ -163,7 +163,7 @@ def train(run: TrainingRun) -> TrainState:
         context = _LoopContext(
             checkpoints=checkpoints,
             metric_writer=stack.enter_context(metric_writer),
-            host_metrics=HostMetrics(run.workdir, first_step),
+            host_metrics=HostMetrics(run.workdir, first_step, run.mesh),
             stop=stop,
             watchdog=watchdog,
             profiler=stack.enter_context(profiler),

@@ -14,7 +14,9 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.mae import MaskedAutoencoder
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
+from physio_mae_jax.objectives.masking import MaskConfig, draw_mask
 from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig
 from physio_mae_jax.types import JsonObject, Params
 
@@ -52,9 +54,6 @@ class ModelSpec:
 
     def new_params(self, key: jax.Array) -> Params:
         """Initialize the parameters."""
-        # Takes Optax, which the use of a trained model must not wait for.
-        from physio_mae_jax.training.pretrain_step import init_params
-
         channels = 1 if self.contrastive.weight else 2
         return init_params(self.build(), self.objective.mask, key, channels)
 
@@ -103,6 +102,18 @@ def _contradiction(model_spec: ModelSpec) -> str:
     if size > _MAX_SCALOGRAM:
         return f"a scalogram must have at most {_MAX_SCALOGRAM:,} values; got {size:,}"
     return ""
+
+
+def init_params(model: MaskedModel, mask: MaskConfig, key: jax.Array, num_channels: int) -> Params:
+    """Initialize a model for single-channel or multi-channel (2 or more) windows."""
+    shape, cfg = (1, num_channels), model.config
+    mask_sample = draw_mask(jax.random.key(0), 1, num_channels, cfg, mask)
+    return model.init(
+        key,
+        Windows.blank(*shape, cfg.num_samples),
+        mask_sample.visible_ids,
+        mask_sample.predicted_ids,
+    )["params"]
 
 
 def build_autoencoder(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:

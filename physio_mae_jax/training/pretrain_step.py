@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
+from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES
 from physio_mae_jax.objectives.contrastive import (
     NUM_MODALITIES,
     ContrastiveConfig,
@@ -17,7 +17,7 @@ from physio_mae_jax.objectives.contrastive import (
     split_modalities,
 )
 from physio_mae_jax.objectives.latent_targets import latent_loss
-from physio_mae_jax.objectives.masking import Mask, MaskConfig, draw_mask
+from physio_mae_jax.objectives.masking import Mask, draw_mask
 from physio_mae_jax.objectives.pretraining import (
     Batch,
     MaskedModel,
@@ -27,6 +27,7 @@ from physio_mae_jax.objectives.pretraining import (
     reconstruction_loss,
     validation_errors,
 )
+from physio_mae_jax.training.model_spec import init_params
 from physio_mae_jax.training.sharding import (
     batch_sharding,
     compile_update,
@@ -95,18 +96,6 @@ def init_state(spec: PretrainSpec, key: jax.Array) -> TrainState:
     params = init_params(spec.model, spec.objective.mask, key, 2 if spec.contrastive is None else 1)
     averaged = (_ENCODER,) if spec.objective.latent_weight else ()
     return TrainState.start(key, params, spec.optimizer, averaged=averaged)
-
-
-def init_params(model: MaskedModel, mask: MaskConfig, key: jax.Array, num_channels: int) -> Params:
-    """Initialize a model for single-channel or multi-channel (2 or more) windows."""
-    shape, cfg = (1, num_channels), model.config
-    mask_sample = draw_mask(jax.random.key(0), 1, num_channels, cfg, mask)
-    return model.init(
-        key,
-        Windows.blank(*shape, cfg.num_samples),
-        mask_sample.visible_ids,
-        mask_sample.predicted_ids,
-    )["params"]
 
 
 def train_step(spec: PretrainSpec, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:

@@ -14,7 +14,7 @@ from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig, forward, pretraining_loss
-from physio_mae_jax.training.pretrain_step import init_params
+from physio_mae_jax.training.model_spec import init_params
 from tests.factories import drawn_mask, initial_params, random_batch, tiny_model
 
 JOINT = {

@@ -49,6 +49,8 @@ ENTRY_POINTS = tuple(
         "distributed",
         "experiment",
         "commands",
+        "release",
+        "model_release",
     )
     for end in ("", ".py")
 )
@@ -72,7 +74,7 @@ LIBRARIES = {
     "pyarrow": {"data", "inference/feature_store/files.py"},
     "edfio": {"data", "preparation", "benchmarks/reading.py"},
     "safetensors": {"inference/saved_model.py"},
-    "huggingface_hub": {"inference/saved_model.py"},
+    "huggingface_hub": {"inference/saved_model.py", "model_release/hub.py"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -15,7 +15,11 @@ LAUNCH = REPOSITORY / "launch"
 
 
 @pytest.mark.parametrize(
-    "name", ["slurm.sbatch", "tpu_slice.sh", "pretrain.sh", "environment.sh", "scaling.sh"]
+    "name",
+    [
+        *("slurm.sbatch", "tpu_slice.sh", "pretrain.sh", "environment.sh", "scaling.sh"),
+        "release.sh",
+    ],
 )
 def test_scripts_are_whole_bash(name):
     subprocess.run(["bash", "-n", str(LAUNCH / name)], check=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.encoders import encoder
 from tests.paths import REPOSITORY
 
 HEAVY = (
@@ -31,6 +32,15 @@ def test_an_encoder_loads_no_library_that_it_does_not_need(package, tmp_path):
     loaded = loaded_by(f"from {package} import Encoder; Encoder.from_pretrained", tmp_path)
     assert "jax" in loaded
     assert not loaded & set(HEAVY)
+
+
+def test_a_loaded_model_takes_no_library_of_training_and_data(tmp_path):
+    encoder().save_pretrained(tmp_path / "shared")
+    loaded = loaded_by(
+        "from physio_mae_jax import Encoder; Encoder.from_pretrained('shared')", tmp_path
+    )
+    # SciPy has the transform of the wavelets.
+    assert loaded & set(HEAVY) <= {"scipy"}
 
 
 @pytest.mark.parametrize(

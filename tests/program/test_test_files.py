@@ -40,7 +40,6 @@ TESTED_BY = {
     "experiment/classifier_spec": "commands/test_finetune.py",
     "experiment/model_section": "training/test_model_spec.py",
     "experiment/pretrain_spec": "experiment/test_typed_config.py",
-    "experiment/pretrained_encoders": "training/test_init_transform.py",
     "inference/model_description": "inference/test_trained_model.py",
     "interop/torch/parameter_mapping": "program/test_golden.py",
     "interop/torch/weights": "interop/torch/test_convert.py",

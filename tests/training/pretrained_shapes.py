@@ -9,8 +9,7 @@ from physio_mae_jax.experiment.model_section import ModelSection
 from physio_mae_jax.experiment.typed_config import to_dataclass
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
-from physio_mae_jax.training.model_spec import build_autoencoder
-from physio_mae_jax.training.pretrain_step import init_params
+from physio_mae_jax.training.model_spec import build_autoencoder, init_params
 
 
 @functools.cache
