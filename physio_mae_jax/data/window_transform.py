@@ -92,11 +92,11 @@ class WindowSpec:
     after: int
 
     @property
-    def copied_rows(self) -> np.ndarray | None:
+    def copied_rows(self) -> slice | np.ndarray | None:
         """Rows [m] of the recording that are the window's channels, if nothing else is done."""
         if self.band or self.change.up != self.change.down:
             return None
-        return self.plan.montage.selected_rows
+        return self.plan.montage.selection
 
 
 def plan_window(

@@ -34,6 +34,25 @@ def exponents(largest: np.ndarray) -> np.ndarray | None:
     return np.where(outside, -np.frexp(largest)[1], 0)
 
 
+def surely_ordinary(
+    mean: np.ndarray, norm: np.ndarray, length: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find rows whose largest magnitude surely needs no exponent, without looking at the samples.
+
+    Args:
+        mean: [R] mean of each row.
+        norm: [R] square root of the sum of squared differences from it, computed in float32.
+        length: Samples of a row.
+
+    Returns:
+        [R] bool, and [R] a bound that the magnitudes do not exceed where it is True. Both allow for
+        a factor of two, far more than the rounding of the sum.
+    """
+    lowest = np.maximum(np.abs(mean), norm / np.sqrt(length)) / 2
+    bound = 2 * (np.abs(mean) + norm)
+    return (lowest > _MIN_MAGNITUDE) & (bound < _MAX_MAGNITUDE), bound
+
+
 def in_range(samples: np.ndarray) -> bool:
     """Return whether sums and squares of [M, n] floats stay within float32."""
     if not samples.size:
