@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -62,6 +63,7 @@ class LoaderConfig:
 _SPEED_STEP = 0.05
 _EPOCHS = 2**31  # more than any training run needs
 _MAX_CACHED_ORDERS = 3
+_MAX_CACHED_STARTS = 65_536
 
 
 class Elements(Protocol):
@@ -116,7 +118,7 @@ class WindowDraw(NamedTuple):
         cls, recording: int, start: int, tempo: float = 1.0, *, rng: np.random.Generator | None
     ) -> "WindowDraw":
         """Keep a copy of the generator, which the next element uses again."""
-        return cls(recording, start, tempo, copy.deepcopy(rng))
+        return cls(recording, start, tempo, rng and copy.deepcopy(rng))
 
 
 class ReadBatch:
@@ -144,14 +146,14 @@ class _RandomCrop:
     """Draws a window of a recording at a uniformly random tempo and start."""
 
     def __init__(self, reader: WindowReader, config: LoaderConfig) -> None:
-        self._reader = reader
+        self._starts = functools.lru_cache(maxsize=_MAX_CACHED_STARTS)(reader.starts)
         self._augments = not config.augment.is_off
         steps = [round(bound / _SPEED_STEP) for bound in config.speed_perturbation]
         self._speeds = np.arange(steps[0], steps[1] + 1) * _SPEED_STEP
 
     def __call__(self, recording: int, rng: np.random.Generator) -> WindowDraw:
         speed = float(rng.choice(self._speeds)) if len(self._speeds) > 1 else 1.0
-        starts = self._reader.starts(recording, speed)
+        starts = self._starts(recording, speed)
         start = starts[int(rng.integers(len(starts)))]
         return WindowDraw.of(recording, start, speed, rng=rng if self._augments else None)
 
