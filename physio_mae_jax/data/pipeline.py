@@ -9,6 +9,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import grain
 import numpy as np
 
+from physio_mae_jax.data.batch_memory import BatchMemory
 from physio_mae_jax.data.element_random import element_generators
 from physio_mae_jax.data.window_transform import Example
 from physio_mae_jax.data.windows import WindowReader
@@ -127,9 +128,10 @@ class ReadBatch:
     def __init__(self, reader: WindowReader, augment: AugmentConfig) -> None:
         self._reader = reader
         self._augment = augment
+        self._memory = BatchMemory()
 
     def __call__(self, draws: Sequence[WindowDraw]) -> Example:
-        batch = self._reader.read_batch([draw[:3] for draw in draws])
+        batch = self._reader.read_batch([draw[:3] for draw in draws], self._memory)
         for index, draw in enumerate(draws):
             if draw.rng is not None:
                 batch["signal"][index], batch["channel_mask"][index] = augment(

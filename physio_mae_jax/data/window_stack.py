@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from physio_mae_jax.data.batch_memory import BatchMemory
 from physio_mae_jax.data.window_transform import Example, WindowSpec, derive_window
 from physio_mae_jax.signals.preprocess import z_score, z_score_ordinary_rows
 
@@ -30,12 +31,15 @@ class _Scratch(threading.local):
 _SCRATCH = _Scratch()
 
 
-def make_windows(raw: Sequence[np.ndarray], specs: Sequence[WindowSpec]) -> Example:
+def make_windows(
+    raw: Sequence[np.ndarray], specs: Sequence[WindowSpec], memory: BatchMemory | None = None
+) -> Example:
     """Derive, resample, filter and normalize the channels of a batch of windows.
 
     Args:
         raw: Samples [m, last - first] of each window, float32 or float64.
         specs: Plan of each window; all of the same M and L.
+        memory: Memory of 'signal'; None for new memory.
 
     Returns:
         Entries of ``window_transform.make_window`` with a leading axis, equal bit for bit.
@@ -44,7 +48,7 @@ def make_windows(raw: Sequence[np.ndarray], specs: Sequence[WindowSpec]) -> Exam
         DataError: A value is not finite.
     """
     size, channels, samples = len(specs), specs[0].num_channels, specs[0].num_samples
-    signal = np.empty((size, channels, samples), np.float32)
+    signal = (memory or BatchMemory()).get((size, channels, samples))
     varies = np.empty((size, channels), bool)
     step = max(1, _TILE_SAMPLES // (channels * samples))
     for first in range(0, size, step):

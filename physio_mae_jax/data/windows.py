@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from physio_mae_jax.data.batch_memory import BatchMemory
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.window_stack import make_windows
@@ -98,8 +99,14 @@ class WindowReader:
         info = self.source.recordings[recording]
         return info, self._planner.plan(info), self.config.change(info, tempo)
 
-    def read_batch(self, windows: Sequence[tuple[int, int, float]]) -> Example:
-        """Read the windows (recording, start, tempo) of a batch; see ``read``.
+    def read_batch(
+        self, windows: Sequence[tuple[int, int, float]], memory: BatchMemory | None = None
+    ) -> Example:
+        """Read the windows of a batch; see ``read``.
+
+        Args:
+            windows: (recording, start, tempo) of each window.
+            memory: Memory of 'signal'; None for new memory.
 
         Returns:
             Entries of ``read`` with a leading axis, equal bit for bit to those of single windows.
@@ -109,7 +116,7 @@ class WindowReader:
         """
         recordings, starts, tempos = (np.asarray(column) for column in zip(*windows, strict=True))
         raw, specs = zip(*(self._read_raw(*window) for window in windows), strict=True)
-        return make_windows(raw, specs) | {
+        return make_windows(raw, specs, memory) | {
             "subject": self._subjects[recordings],
             "recording": recordings.astype(np.int32),
             "start": (starts * tempos).astype(np.int32),
