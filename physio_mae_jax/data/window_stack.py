@@ -11,7 +11,7 @@ from physio_mae_jax.signals.preprocess import z_score, z_score_ordinary_rows
 
 # Samples normalized by one call: few enough for the processor's cache, so that only the first and
 # the last step access the memory, and enough to make the calls themselves cheap.
-_TILE_SAMPLES = 2**17
+_TILE_SAMPLES = 2**18
 
 
 class _Scratch(threading.local):

@@ -35,22 +35,21 @@ def exponents(largest: np.ndarray) -> np.ndarray | None:
 
 
 def surely_ordinary(
-    mean: np.ndarray, norm: np.ndarray, length: int
+    offset: np.ndarray, std: np.ndarray, length: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find rows whose largest magnitude surely needs no exponent, without looking at the samples.
 
     Args:
-        mean: [R] mean of each row.
-        norm: [R] square root of the sum of squared differences from it, computed in float32.
+        offset: [R] magnitude of the mean of each row.
+        std: [R] standard deviation, unbiased, of squares that were added in float32.
         length: Samples of a row.
 
     Returns:
         [R] bool, and [R] a bound that the magnitudes do not exceed where it is True. Both allow for
-        a factor of two, far more than the rounding of the sum.
+        a factor of two or more, far beyond the rounding of the sum.
     """
-    lowest = np.maximum(np.abs(mean), norm / np.sqrt(length)) / 2
-    bound = 2 * (np.abs(mean) + norm)
-    return (lowest > _MIN_MAGNITUDE) & (bound < _MAX_MAGNITUDE), bound
+    bound = 2 * (offset + np.sqrt(length) * std)
+    return (np.maximum(offset, std) > 4 * _MIN_MAGNITUDE) & (bound < _MAX_MAGNITUDE), bound
 
 
 def in_range(samples: np.ndarray) -> bool:

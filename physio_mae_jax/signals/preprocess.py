@@ -265,29 +265,28 @@ def z_score_ordinary_rows(values: np.ndarray, out: np.ndarray) -> np.ndarray | N
         [R] bool, False if a row is flat; None if a row is not finite or needs a power of two before
         it is squared, and ``out`` is undefined.
     """
-    length = values.shape[-1]
+    length, flat = values.shape[-1], flat_fraction(out.dtype)
     with np.errstate(over="ignore", invalid="ignore"), _small_buffers():
         mean = _sum_by_parts(values) / length
         np.subtract(values, mean, out=out, casting="same_kind")
         squares = np.einsum("ml,ml->m", out, out, optimize=False).astype(np.float64)
-    sure, largest = surely_ordinary(mean[:, 0], np.sqrt(squares), length)
-    std = np.sqrt(squares / (length - 1))
-    doubtful = np.flatnonzero(~(sure & (std > flat_fraction(out.dtype) * largest)))
-    if len(doubtful):
-        exact = np.abs(values[doubtful]).max(axis=-1)
-        if not np.isfinite(exact).all() or exponents(exact) is not None:
-            return None
-        largest[doubtful] = exact
-    varies = std > flat_fraction(out.dtype) * largest
-    _scale_rows(out, std, varies)
+        std = np.sqrt(squares / (length - 1))
+        ordinary, largest = surely_ordinary(np.abs(mean[:, 0]), std, length)
+        varies = ordinary & (std > flat * largest)
+        if not varies.all():
+            doubtful = np.flatnonzero(~varies)
+            exact = np.abs(values[doubtful]).max(axis=-1)
+            if not np.isfinite(exact).all() or exponents(exact) is not None:
+                return None
+            varies[doubtful] = std[doubtful] > flat * exact
+        _scale_rows(out, std, varies)
     return varies
 
 
 def _scale_rows(rows: np.ndarray, std: np.ndarray, varies: np.ndarray) -> None:
     """Divide centered rows [R, L] by their deviation [R] and clip them, in place; 0 if flat."""
     scale = np.where(varies, 1 / np.where(varies, std, 1.0), 0.0).astype(np.float32)
-    with _small_buffers():
-        np.multiply(rows, scale[:, None], out=rows)
+    np.multiply(rows, scale[:, None], out=rows)
     np.clip(rows, -Z_SCORE_LIMIT, Z_SCORE_LIMIT, out=rows)
 
 
