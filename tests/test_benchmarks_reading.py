@@ -22,11 +22,15 @@ def test_every_format_gives_the_same_windows(tmp_path):
         np.testing.assert_allclose(batch.std(axis=-1), 1, atol=1e-2)
 
 
-def test_a_line_is_printed_for_each_format(capsys):
-    reading.main(["--recordings=2", "--threads=1", "--seconds=0.01"])
+def test_a_line_is_printed_for_each_format_and_number_of_threads(capsys):
+    reading.main(["--recordings=2", "--threads=1,2", "--workers=", "--seconds=0.01"])
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["format"] for line in lines] == ["prepared", "npz", "wfdb", "edf"]
-    assert all(line["ours"] > 0 for line in lines)
+    formats = ["prepared", "npz", "wfdb", "edf"]
+    assert [(line["format"], line["threads"]) for line in lines] == [
+        (form, threads) for form in formats for threads in (1, 2)
+    ]
+    assert all(line["windows_per_s"] > 0 and line["cpu_s_per_10000"] > 0 for line in lines)
+    assert all(line["faults_per_batch"] >= 0 for line in lines)
 
 
 def test_windows_of_the_pytorch_data_set_are_normalized():

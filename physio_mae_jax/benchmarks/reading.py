@@ -1,21 +1,25 @@
 """Windows per second of the training reader, beside a PyTorch DataLoader that does the same work.
 
-    python -m physio_mae_jax.benchmarks.reading --threads=2 --recordings=256
+    taskset -c 0,1 python -m physio_mae_jax.benchmarks.reading --threads=1,2 --workers=0,2
 
 Writes 12-lead recordings at 100 Hz as prepared data set, npz, WFDB and EDF into a temporary folder.
 Both sides draw random windows, normalize each channel by its mean and standard deviation, and stack
 batches; PyTorch (``pip install physio_mae_jax[benchmark]``) is skipped if it is not installed.
-Prints one JSON line per format.
+Prints a JSON line per format and reader, with its processor time and page faults.
 """
 
 import argparse
 import json
+import multiprocessing
+import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -169,36 +173,72 @@ def torch_batches(read: _Read, count: int, workers: int) -> Iterator[np.ndarray]
     )
 
 
-def windows_per_second(batches: Iterator[np.ndarray], seconds: float) -> float:
-    """Return the rate of a stream of batches, after a warm-up of a fifth of the time."""
+class _Usage(NamedTuple):
+    """Processor seconds, and page faults that needed no disk."""
+
+    seconds: float
+    faults: int
+
+    @classmethod
+    def now(cls) -> "_Usage":
+        """Return the consumption so far of this process and its worker processes."""
+        own = resource.getrusage(resource.RUSAGE_SELF)
+        seconds, faults = own.ru_utime + own.ru_stime, own.ru_minflt
+        for worker in multiprocessing.active_children():
+            fields = Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()
+            seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            faults += int(fields[7])
+        return cls(seconds, faults)
+
+
+def measure(batches: Iterator[np.ndarray], seconds: float) -> dict[str, float]:
+    """Measure a stream of batches, after a warm-up of a fifth of the time.
+
+    Returns:
+        Windows per second; processor seconds per 10,000 windows; page faults per batch.
+    """
     for length in (seconds / 5, seconds):
-        begun, count = time.perf_counter(), 0
+        used, begun, count = _Usage.now(), time.perf_counter(), 0
         while time.perf_counter() - begun < length:
             count += len(next(batches))
-        taken = time.perf_counter() - begun
-    return count / taken
+        taken, after = time.perf_counter() - begun, _Usage.now()
+    return {
+        "windows_per_s": round(count / taken),
+        "cpu_s_per_10000": round((after.seconds - used.seconds) / count * 10_000, 3),
+        "faults_per_batch": round((after.faults - used.faults) / count * _BATCH, 1),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the windows per second of each format."""
+    """Print the measurements of each format."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--recordings", type=int, default=256)
-    parser.add_argument("--threads", type=int, default=2, help="threads, or workers of PyTorch")
+    parser.add_argument("--formats", default="prepared,npz,wfdb,edf")
+    parser.add_argument("--threads", default="1,2", help="numbers of threads to measure")
+    parser.add_argument("--workers", default="0,2", help="numbers of PyTorch's worker processes")
+    parser.add_argument("--rounds", type=int, default=1, help="of all readers, one after another")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     options = parser.parse_args(arguments)
+    threads, workers = (
+        [int(number) for number in text.split(",") if number]
+        for text in (options.threads, options.workers)
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         samples = write_recordings(folder, options.recordings)
-        readers = window_readers(folder, samples)
-        for form, source in open_sources(folder).items():
-            line: dict[str, str | float] = {"format": form, "threads": options.threads}
-            line["ours"] = windows_per_second(batches(source, options.threads), options.seconds)
-            for workers in (0, options.threads):
-                loader = torch_batches(readers[form], options.recordings, workers)
+        readers, sources = window_readers(folder, samples), open_sources(folder)
+        for form in [form for form in options.formats.split(",") for _ in range(options.rounds)]:
+            for count in threads:
+                stream = batches(sources[form], count)
+                _report(form, "threads", count, measure(stream, options.seconds))
+            for count in workers:
+                loader = torch_batches(readers[form], options.recordings, count)
                 if loader is not None:
-                    rate = windows_per_second(loader, options.seconds)
-                    line[f"torch_{workers}_workers"] = rate
-            print(json.dumps(line), flush=True)
+                    _report(form, "torch_workers", count, measure(loader, options.seconds))
+
+
+def _report(form: str, kind: str, count: int, measured: Mapping[str, float]) -> None:
+    print(json.dumps({"format": form, kind: count, **measured}), flush=True)
 
 
 if __name__ == "__main__":

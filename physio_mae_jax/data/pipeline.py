@@ -2,12 +2,14 @@
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import grain
 import numpy as np
 
+from physio_mae_jax.data.batch_memory import BatchMemory
 from physio_mae_jax.data.element_random import element_generators
 from physio_mae_jax.data.window_transform import Example
 from physio_mae_jax.data.windows import WindowReader
@@ -65,6 +67,7 @@ class LoaderConfig:
 _SPEED_STEP = 0.05
 _EPOCHS = 2**31  # more than any training run needs
 _MAX_CACHED_ORDERS = 3
+_MAX_CACHED_STARTS = 65_536
 
 
 class Elements(Protocol):
@@ -119,7 +122,7 @@ class WindowDraw(NamedTuple):
         cls, recording: int, start: int, tempo: float = 1.0, *, rng: np.random.Generator | None
     ) -> "WindowDraw":
         """Keep a copy of the generator, which the next element uses again."""
-        return cls(recording, start, tempo, copy.deepcopy(rng))
+        return cls(recording, start, tempo, rng and copy.deepcopy(rng))
 
 
 class ReadBatch:
@@ -128,9 +131,10 @@ class ReadBatch:
     def __init__(self, reader: WindowReader, augment: AugmentConfig) -> None:
         self._reader = reader
         self._augment = augment
+        self._memory = BatchMemory()
 
     def __call__(self, draws: Sequence[WindowDraw]) -> Example:
-        batch = self._reader.read_batch([draw[:3] for draw in draws])
+        batch = self._reader.read_batch([draw[:3] for draw in draws], self._memory)
         for index, draw in enumerate(draws):
             if draw.rng is not None:
                 batch["signal"][index], batch["channel_mask"][index] = augment(
@@ -147,14 +151,14 @@ class _RandomCrop:
     """Draws a window of a recording at a uniformly random tempo and start."""
 
     def __init__(self, reader: WindowReader, config: LoaderConfig) -> None:
-        self._reader = reader
+        self._starts = functools.lru_cache(maxsize=_MAX_CACHED_STARTS)(reader.starts)
         self._augments = not config.augment.is_off
         steps = [round(bound / _SPEED_STEP) for bound in config.speed_perturbation]
         self._speeds = np.arange(steps[0], steps[1] + 1) * _SPEED_STEP
 
     def __call__(self, recording: int, rng: np.random.Generator) -> WindowDraw:
         speed = float(rng.choice(self._speeds)) if len(self._speeds) > 1 else 1.0
-        starts = self._reader.starts(recording, speed)
+        starts = self._starts(recording, speed)
         start = starts[int(rng.integers(len(starts)))]
         return WindowDraw.of(recording, start, speed, rng=rng if self._augments else None)
 

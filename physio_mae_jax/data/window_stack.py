@@ -1,24 +1,45 @@
 """A batch of windows made at once: the values of ``make_window``, in a fraction of the calls."""
 
+import threading
 from collections.abc import Sequence
 
 import numpy as np
 
+from physio_mae_jax.data.batch_memory import BatchMemory
 from physio_mae_jax.data.window_transform import Example, WindowSpec, derive_window
-from physio_mae_jax.signals.float32_range import exponents
-from physio_mae_jax.signals.preprocess import largest_magnitude, z_score, z_score_rows
+from physio_mae_jax.signals.preprocess import z_score, z_score_ordinary_rows
 
-# Samples normalized by one call. Smaller pieces fit the processor's cache, but threads would wait
-# for each other between the calls.
-_CHUNK_SAMPLES = 2**21
+# Samples normalized by one call: few enough for the processor's cache, so that only the first and
+# the last step access the memory, and enough to make the calls themselves cheap.
+_TILE_SAMPLES = 2**18
 
 
-def make_windows(raw: Sequence[np.ndarray], specs: Sequence[WindowSpec]) -> Example:
+class _Scratch(threading.local):
+    """Memory of a thread that all its batches use, since new memory has to be mapped and filled."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, np.float64)
+
+    def get(self, shape: tuple[int, int, int]) -> np.ndarray:
+        """Return an array with undefined values, valid until the next call of the thread."""
+        size = shape[0] * shape[1] * shape[2]
+        if len(self._memory) < size:
+            self._memory = np.empty(size, np.float64)
+        return self._memory[:size].reshape(shape)
+
+
+_SCRATCH = _Scratch()
+
+
+def make_windows(
+    raw: Sequence[np.ndarray], specs: Sequence[WindowSpec], memory: BatchMemory | None = None
+) -> Example:
     """Derive, resample, filter and normalize the channels of a batch of windows.
 
     Args:
         raw: Samples [m, last - first] of each window, float32 or float64.
         specs: Plan of each window; all of the same M and L.
+        memory: Memory of 'signal'; None for new memory.
 
     Returns:
         Entries of ``window_transform.make_window`` with a leading axis, equal bit for bit.
@@ -27,47 +48,53 @@ def make_windows(raw: Sequence[np.ndarray], specs: Sequence[WindowSpec]) -> Exam
         DataError: A value is not finite.
     """
     size, channels, samples = len(specs), specs[0].num_channels, specs[0].num_samples
-    signal = np.zeros((size, channels, samples), np.float32)
-    ids = np.zeros((size, channels), np.int32)
-    for window, (values, spec) in enumerate(zip(raw, specs, strict=True)):
-        count = len(spec.plan.ids)
-        ids[window, :count] = spec.plan.ids
-        rows = spec.copied_rows
-        if rows is None or values.dtype != np.float32:
-            signal[window, :count] = derive_window(values, spec)
-        else:
-            # All rows exist; the default mode would copy once more.
-            np.take(values, rows, axis=0, out=signal[window, :count], mode="clip")
-    return {
-        "signal": signal,
-        "channel_mask": _normalize(signal, raw, specs),
-        "channel_ids": ids,
-    }
+    signal = (memory or BatchMemory()).get((size, channels, samples))
+    varies = np.empty((size, channels), bool)
+    step = max(1, _TILE_SAMPLES // (channels * samples))
+    for first in range(0, size, step):
+        tile = slice(first, min(first + step, size))
+        varies[tile] = _normalize(raw[tile], specs[tile], signal[tile])
+    return {"signal": signal, "channel_mask": varies, "channel_ids": _channel_ids(specs)}
+
+
+def _channel_ids(specs: Sequence[WindowSpec]) -> np.ndarray:
+    """Return the channel ids of windows, [B, M] int32; 0 where a channel is absent."""
+    rows = {}  # most windows of a batch share a plan
+    for spec in specs:
+        if spec.plan not in rows:
+            row = rows[spec.plan] = np.zeros(spec.num_channels, np.int32)
+            row[: len(spec.plan.ids)] = spec.plan.ids
+    return np.stack([rows[spec.plan] for spec in specs])
 
 
 def _normalize(
-    signal: np.ndarray, raw: Sequence[np.ndarray], specs: Sequence[WindowSpec]
+    raw: Sequence[np.ndarray], specs: Sequence[WindowSpec], signal: np.ndarray
 ) -> np.ndarray:
-    """Z-score windows [B, M, L] in place; return which channels vary, [B, M] bool."""
-    size, channels, samples = signal.shape
-    varies = np.zeros((size, channels), bool)
-    step = max(1, _CHUNK_SAMPLES // (channels * samples))
-    for first in range(0, size, step):
-        chunk = signal[first : first + step].reshape(-1, samples)
-        largest = largest_magnitude(chunk)
-        if np.isfinite(largest).all() and exponents(largest) is None:
-            present = z_score_rows(chunk, largest, chunk)
-        else:
-            _derive_extreme(signal, raw, specs, range(first, min(first + step, size)))
-            chunk[...], present = z_score(chunk)
-        varies[first : first + step] = present.reshape(-1, channels)
-    return varies
+    """Z-score windows into ``signal`` [B, M, L]; return which channels vary, [B, M] bool."""
+    values = _SCRATCH.get(signal.shape)
+    for window, (samples, spec) in enumerate(zip(raw, specs, strict=True)):
+        _copy(samples, spec, values[window])
+    samples_each = signal.shape[-1]
+    rows = signal.reshape(-1, samples_each)
+    present = z_score_ordinary_rows(values.reshape(-1, samples_each), rows)
+    if present is None:
+        # Also brings copied samples into the range of float32's sums, or raises.
+        signal[...] = 0.0
+        for window, (samples, spec) in enumerate(zip(raw, specs, strict=True)):
+            signal[window, : len(spec.plan.ids)] = derive_window(samples, spec)
+        rows[...], present = z_score(rows)
+    return present.reshape(signal.shape[:2])
 
 
-def _derive_extreme(
-    signal: np.ndarray, raw: Sequence[np.ndarray], specs: Sequence[WindowSpec], windows: range
-) -> None:
-    """Bring copied samples beyond float32's sums into its range; raise if one is not finite."""
-    for window in windows:
-        spec = specs[window]
-        signal[window, : len(spec.plan.ids)] = derive_window(raw[window], spec)
+def _copy(samples: np.ndarray, spec: WindowSpec, out: np.ndarray) -> None:
+    """Write the channels of one window, before normalization, to ``out`` [M, L]; absent ones 0."""
+    count, rows = len(spec.plan.ids), spec.copied_rows
+    if rows is None or samples.dtype != np.float32:
+        out[:count] = derive_window(samples, spec)
+    elif isinstance(rows, slice):
+        out[:count] = samples[rows]
+    else:
+        for channel, row in enumerate(rows):
+            out[channel] = samples[row]
+    if count < len(out):
+        out[count:] = 0.0

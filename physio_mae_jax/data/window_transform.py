@@ -8,7 +8,7 @@ signals make every window here; whoever holds the samples (a file, an array, a r
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,8 +64,7 @@ class WindowConfig:
         return Resampler.between(round(info.sampling_rate_hz * tempo, 4), self.sampling_rate_hz)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class WindowSpec:
+class WindowSpec(NamedTuple):
     """One window of a recording: the raw samples that it needs, and what becomes of them.
 
     Attributes:
@@ -92,11 +91,11 @@ class WindowSpec:
     after: int
 
     @property
-    def copied_rows(self) -> np.ndarray | None:
+    def copied_rows(self) -> slice | np.ndarray | None:
         """Rows [m] of the recording that are the window's channels, if nothing else is done."""
         if self.band or self.change.up != self.change.down:
             return None
-        return self.plan.montage.selected_rows
+        return self.plan.montage.selection
 
 
 def plan_window(
@@ -111,23 +110,20 @@ def plan_window(
         start: First sample of the window at the model's rate and the tempo.
         tempo: Playback speed factor, the same for all channels.
     """
-    change, band, length = config.change(info, tempo), config.band, config.num_samples
+    return plan_resampled(info, plan, config.change(info, tempo), config, start)
+
+
+def plan_resampled(
+    info: RecordingInfo, plan: ChannelPlan, change: Resampler, config: WindowConfig, start: int
+) -> WindowSpec:
+    """Plan one window whose change of rate is known, as ``plan_window`` does."""
+    band, length = config.band, config.num_samples
     before, after = _context(info, change, start, length, band)
     first, last, begin = change.source_span(
         start - before, before + length + after, info.num_samples
     )
     return WindowSpec(
-        info=info,
-        plan=plan,
-        change=change,
-        band=band,
-        num_channels=config.num_channels,
-        num_samples=length,
-        first=first,
-        last=last,
-        begin=begin,
-        before=before,
-        after=after,
+        info, plan, change, band, config.num_channels, length, first, last, begin, before, after
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from physio_mae_jax.data.batch_memory import BatchMemory
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.window_stack import make_windows
@@ -14,10 +15,12 @@ from physio_mae_jax.data.window_transform import (
     WindowConfig,
     WindowSpec,
     make_window,
-    plan_window,
+    plan_resampled,
 )
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.preprocess import Resampler
+
+_MAX_CACHED_PLANS = 65_536
 
 
 class WindowReader:
@@ -32,6 +35,7 @@ class WindowReader:
         self._planner = planner or ChannelPlanner(config.channels, config.units)
         keys = [info.subject_key for info in source.recordings]
         self._subjects = np.unique(keys, return_inverse=True)[1].astype(np.int32)
+        self._plan_of = functools.lru_cache(maxsize=_MAX_CACHED_PLANS)(self._make_plan)
 
     def plan(self, recording: int) -> ChannelPlan:
         """Return the channels of the windows of a recording, without padding."""
@@ -85,12 +89,24 @@ class WindowReader:
 
     def _read_raw(self, recording: int, start: int, tempo: float) -> tuple[np.ndarray, WindowSpec]:
         """Return the raw samples that a window needs, and its plan."""
-        info = self.source.recordings[recording]
-        spec = plan_window(info, self.plan(recording), self.config, start, tempo)
+        spec = plan_resampled(*self._plan_of(recording, tempo), self.config, start)
         return self.source.read(recording, spec.first, spec.last), spec
 
-    def read_batch(self, windows: Sequence[tuple[int, int, float]]) -> Example:
-        """Read the windows (recording, start, tempo) of a batch; see ``read``.
+    def _make_plan(
+        self, recording: int, tempo: float
+    ) -> tuple[RecordingInfo, ChannelPlan, Resampler]:
+        """Return what all windows of a recording at a tempo have in common."""
+        info = self.source.recordings[recording]
+        return info, self._planner.plan(info), self.config.change(info, tempo)
+
+    def read_batch(
+        self, windows: Sequence[tuple[int, int, float]], memory: BatchMemory | None = None
+    ) -> Example:
+        """Read the windows of a batch; see ``read``.
+
+        Args:
+            windows: (recording, start, tempo) of each window.
+            memory: Memory of 'signal'; None for new memory.
 
         Returns:
             Entries of ``read`` with a leading axis, equal bit for bit to those of single windows.
@@ -100,7 +116,7 @@ class WindowReader:
         """
         recordings, starts, tempos = (np.asarray(column) for column in zip(*windows, strict=True))
         raw, specs = zip(*(self._read_raw(*window) for window in windows), strict=True)
-        return make_windows(raw, specs) | {
+        return make_windows(raw, specs, memory) | {
             "subject": self._subjects[recordings],
             "recording": recordings.astype(np.int32),
             "start": (starts * tempos).astype(np.int32),

@@ -50,6 +50,14 @@ class ChannelDerivation:
         selected = [terms[0][0] for terms in self.rows if len(terms) == 1 and terms[0][1] == 1.0]
         return np.asarray(selected, np.intp) if len(selected) == len(self.rows) else None
 
+    @functools.cached_property
+    def selection(self) -> slice | np.ndarray | None:
+        """``selected_rows``, as a slice if they are consecutive."""
+        rows = self.selected_rows
+        if rows is None or not len(rows) or (np.diff(rows) != 1).any():
+            return rows
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+
     def apply(self, signal: np.ndarray) -> np.ndarray:
         """Map [M, n] to [target, n] of the same type; absent channels are all zero."""
         if self.selected_rows is not None:

@@ -34,6 +34,24 @@ def exponents(largest: np.ndarray) -> np.ndarray | None:
     return np.where(outside, -np.frexp(largest)[1], 0)
 
 
+def surely_ordinary(
+    offset: np.ndarray, std: np.ndarray, length: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find rows whose largest magnitude surely needs no exponent, without looking at the samples.
+
+    Args:
+        offset: [R] magnitude of the mean of each row.
+        std: [R] standard deviation, unbiased, of squares that were added in float32.
+        length: Samples of a row.
+
+    Returns:
+        [R] bool, and [R] a bound that the magnitudes do not exceed where it is True. Both allow for
+        a factor of two or more, far beyond the rounding of the sum.
+    """
+    bound = 2 * (offset + np.sqrt(length) * std)
+    return (np.maximum(offset, std) > 4 * _MIN_MAGNITUDE) & (bound < _MAX_MAGNITUDE), bound
+
+
 def in_range(samples: np.ndarray) -> bool:
     """Return whether sums and squares of [M, n] floats stay within float32."""
     if not samples.size:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -31,6 +32,21 @@ def test_every_start_comes_up_and_long_recordings_more_often():
     assert min(starts[1]) < 10
     assert max(starts[1]) > 410
     assert len(starts[1]) / len(starts[0]) == pytest.approx(5, rel=0.3)
+
+
+def test_batches_that_are_kept_in_any_form_do_not_change():
+    reader = window_reader(random_recordings([700, 700, 700]))
+    config = LoaderConfig(batch_size=4, seed=3, num_threads=2)
+    whole = [
+        next(batches)["signal"]
+        for batches in [training_batches(reader, [0, 1, 2], config)]
+        for _ in range(100)
+    ]
+    batches = training_batches(reader, [0, 1, 2], config)
+    on_device = [jnp.asarray(next(batches)["signal"]) for _ in range(50)]
+    views = [next(batches)["signal"][1:, :, ::3] for _ in range(50)]
+    np.testing.assert_array_equal(on_device, whole[:50])
+    np.testing.assert_array_equal(views, np.stack(whole[50:])[:, 1:, :, ::3])
 
 
 def test_two_processes_together_make_the_batch_of_one():

@@ -1,5 +1,7 @@
 """A batch of windows has the values of the single windows, bit for bit."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,16 @@ def test_many_short_windows_are_those_of_single_ones():
     specs = [planned(recording(), start, channels="II,PPG,I") for start in range(700)]
     raw = [samples(spec, seed, offset=1e3) for seed, spec in enumerate(specs)]
     assert_as_single(raw, specs)
+
+
+def test_batches_made_at_once_in_several_threads_do_not_mix():
+    specs = [planned(recording(), start, channels="II,PPG,I") for start in range(40)]
+    batches = [[samples(spec, seed + 100 * k) for seed, spec in enumerate(specs)] for k in range(4)]
+    alone = [make_windows(raw, specs)["signal"] for raw in batches]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            together = list(pool.map(lambda raw: make_windows(raw, specs)["signal"], batches))
+            np.testing.assert_array_equal(together, alone)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

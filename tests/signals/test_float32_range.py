@@ -10,7 +10,12 @@ from physio_mae_jax.data.window_transform import WindowConfig
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.export import export_encoder
-from physio_mae_jax.signals.float32_range import as_float, scale_to_float32
+from physio_mae_jax.signals.float32_range import (
+    as_float,
+    exponents,
+    scale_to_float32,
+    surely_ordinary,
+)
 from physio_mae_jax.signals.preprocess import z_score
 from physio_mae_jax.signals.quality import find_artifacts, heart_rate_bpm
 from tests.encoders import beats, cosine, encoder, untrained
@@ -152,3 +157,18 @@ def test_the_heart_rate_is_found_at_any_scale(scale):
         warnings.simplefilter("error")
         found = find_artifacts(values, ["II"], [""], 250.0)
     assert not [finding for finding in found if finding.kind == "implausible heart rate"]
+
+
+@pytest.mark.parametrize("length", [2, 50, 5000])
+def test_rows_that_are_surely_ordinary_need_no_exponent(length):
+    rng = np.random.default_rng(length)
+    scales = 10.0 ** np.repeat(np.arange(-18, 19), 3)[:, None]
+    rows = (scales * (rng.normal(size=(111, length)) + rng.integers(3, size=(111, 1)))).astype("f4")
+    std = rows.std(axis=-1, ddof=1)
+    offset = np.abs(rows.mean(axis=-1, dtype=np.float64))
+    ordinary, bound = surely_ordinary(offset, std.astype(np.float64), length)
+    largest = np.abs(rows).max(axis=-1).astype(np.float64)
+    assert exponents(largest[ordinary]) is None
+    assert (largest <= bound)[ordinary].all()
+    middle = (largest > 1e-11) & (largest < 1e12)
+    assert ordinary[middle & (std > 0)].all()

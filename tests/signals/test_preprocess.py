@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from physio_mae_jax.signals.preprocess import z_score
+from physio_mae_jax.signals.preprocess import z_score, z_score_ordinary_rows
 from tests.encoders import beats
 
 SIGNAL, OTHER = beats(5, 100), beats(5, 100, seed=1)
@@ -60,3 +60,31 @@ def test_z_score_clips_an_artifact_at_10_deviations():
     signal = np.zeros((1, 1000))
     signal[0, 0], signal[0, 1] = 1e6, 1e-3
     assert z_score(signal)[0].max() == 10
+
+
+def z_scores_of_copies(rows):
+    out = np.empty(rows.shape, np.float32)
+    return out, z_score_ordinary_rows(rows.astype(np.float64), out)
+
+
+@pytest.mark.parametrize("length", [2, 129, 1000, 8192, 8193, 20_000])
+def test_z_scores_of_copies_in_float64_have_the_bits_of_z_score(length):
+    """Also where the sum of a long row is rounded, so that its order matters."""
+    rng = np.random.default_rng(length)
+    wide = rng.normal(size=(7, length)) * 10.0 ** rng.uniform(-11, 3, size=(7, length))
+    special = [np.zeros(length), np.full(length, 0.1), 1e4 + 1e-3 * rng.normal(size=length)]
+    rows = np.concatenate([wide, special]).astype(np.float32)
+    buffer = np.getbufsize()
+    found, varies = z_scores_of_copies(rows)
+    assert np.getbufsize() == buffer
+    wanted, wanted_varies = z_score(rows)
+    np.testing.assert_array_equal(found, wanted)
+    assert varies.tolist() == wanted_varies.tolist() == [True] * 7 + [False] * 3
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, 1e16])
+def test_copies_that_are_not_ordinary_are_not_normalized(value):
+    rows = np.random.default_rng(0).normal(size=(3, 50)).astype(np.float32)
+    rows[1, 7] = value
+    assert z_scores_of_copies(rows)[1] is None
+    assert z_scores_of_copies(rows[2:] * np.float32(1e-14))[1] is None
