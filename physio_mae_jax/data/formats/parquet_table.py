@@ -33,6 +33,7 @@ _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 # Constant columns compress to almost nothing, so a small file can state any length.
 _MAX_EXPANSION = 4000
 _FREE_BYTES = 2**28
+_PIECE = 2**15
 _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -169,15 +170,21 @@ def _to_seconds(values: "pyarrow.ChunkedArray") -> np.ndarray:
     import pyarrow
 
     kind = values.type
-    missing = values.is_null().to_numpy().astype(bool)
     integer_type = pyarrow.int32() if pyarrow.types.is_time32(kind) else pyarrow.int64()
-    ticks = values.cast(integer_type).fill_null(0).to_numpy().astype(np.int64)
-    if missing[0]:
+    ticks = values.cast(integer_type).fill_null(0).to_numpy().astype(np.int64, copy=False)
+    missing = values.is_null().to_numpy().astype(bool) if values.null_count else None
+    if missing is not None and missing[0]:
         return np.where(missing, np.nan, 0.0)
     ticks_per_second = _UNITS_PER_SECOND[kind.unit]
     if pyarrow.types.is_time(kind):
         ticks = unwrap_midnight(ticks, 86_400 * ticks_per_second)
-    return np.where(missing, np.nan, (ticks - ticks[0]) / ticks_per_second)
+    seconds = np.empty(len(ticks))
+    for first in range(0, len(ticks), _PIECE):  # without a second array of the whole column
+        part = slice(first, first + _PIECE)
+        np.divide(ticks[part] - ticks[0], ticks_per_second, out=seconds[part])
+    if missing is not None:
+        seconds[missing] = np.nan
+    return seconds
 
 
 def _is_clock(kind: "pyarrow.DataType") -> bool:
