@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from tests.paths import PACKAGE, REPOSITORY
 
@@ -156,7 +156,14 @@ def _source_of(module: str) -> Path:
     return path
 
 
-def _check_flags(source: Path, arguments: list[str]) -> None:
+def config_of(words: list[str]) -> tuple[ConfigDict, Path]:
+    """Return the config and the work folder of a command of ``physio_mae_jax.main``."""
+    source = _source_of("physio_mae_jax.main")
+    values = _check_flags(source, words[words.index("physio_mae_jax.main") + 1 :])
+    return values["config"].value, Path(values["workdir"].value)
+
+
+def _check_flags(source: Path, arguments: list[str]) -> flags.FlagValues:
     """Parse arguments by the flags that a source file defines, a config and its settings too."""
     values = flags.FlagValues()
     for name in set(_DEFINED.findall(source.read_text(encoding="utf-8"))) - {"config", "help"}:
@@ -172,3 +179,4 @@ def _check_flags(source: Path, arguments: list[str]) -> None:
             "config", chosen, flag_values=values, sys_argv=["program", *given]
         )
     values(["program", *given])
+    return values
