@@ -25,6 +25,7 @@ _DEFINED = re.compile(r"(?:DEFINE_\w+|add_argument)\(\s*\"(?:--)?(\w+)\"")
 _FOREIGN = ("export", "kubectl", "pip", "kill")
 _SWITCHES = ("--draft_manifest", "--list", "--overwrite", "--strict")
 # Launch scripts that hand their arguments on to physio_mae_jax.main.
+_RELEASE = "launch/release.sh"  # the same, after the name of a model
 _LAUNCHERS = ("launch/pretrain.sh", "launch/slurm.sbatch", "launch/tpu_slice.sh")
 
 
@@ -135,7 +136,10 @@ def check_command(words: list[str]) -> None:
     assert script is not None, f"unknown program: {shlex.join(words)}"
     assert (REPOSITORY / script).is_file(), script
     arguments = words[words.index(script) + 1 :]
-    if script in _LAUNCHERS:
+    if script == _RELEASE:
+        assert arguments[0][0] != "-", f"no name of a model: {shlex.join(words)}"
+        arguments = arguments[1:]
+    if script in (*_LAUNCHERS, _RELEASE):
         _check_flags(_source_of("physio_mae_jax.main"), arguments)
     elif "--" in arguments:
         cut = arguments.index("--")
