@@ -8,6 +8,7 @@ tests/program/test_imports.py enforces it)::
                           evaluation, training -> plots -> signals
                           inference, training -> data -> signals
     prepare -> preparation -> data -> signals
+    release -> model_release -> experiment
     benchmark -> benchmarks -> inference
 
 ``Encoder`` is the use of a trained model, and the only name of this package itself::
@@ -26,6 +27,8 @@ tests/program/test_imports.py enforces it)::
 * ``evaluation``  from predictions to metrics with intervals, and a report.
 * ``benchmarks``  time, memory and operations of training steps and encodings.
 * ``experiment``  entry point from a ConfigDict to frozen dataclasses and built objects.
+* ``model_release`` a run as a model folder with card and archive, such as those in
+                  ``pretrained``, which ship with the package.
 * ``main``        the command line; ``prepare``, the one for raw data sets; ``distributed``
                   joins the processes of a run.
 * ``types``       the types that recur in all of them.

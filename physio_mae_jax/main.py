@@ -106,8 +106,8 @@ examples:
       --config.data.sets=folder --config.data.path=DIR --workdir=features/mine
 
 Each config file explains its settings and the arguments after the colon; the guides are in
-physio_mae_jax/guides. physio_mae_jax.prepare prepares data sets, physio_mae_jax.benchmark measures
-speed and memory.
+physio_mae_jax/guides. physio_mae_jax.prepare prepares data sets, physio_mae_jax.release packs a
+model to share, physio_mae_jax.benchmark measures speed and memory.
 """
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from tests.paths import PACKAGE, REPOSITORY
 
@@ -25,6 +25,7 @@ _DEFINED = re.compile(r"(?:DEFINE_\w+|add_argument)\(\s*\"(?:--)?(\w+)\"")
 _FOREIGN = ("export", "kubectl", "pip", "kill")
 _SWITCHES = ("--draft_manifest", "--list", "--overwrite", "--strict")
 # Launch scripts that hand their arguments on to physio_mae_jax.main.
+_RELEASE = "launch/release.sh"  # the same, after the name of a model
 _LAUNCHERS = ("launch/pretrain.sh", "launch/slurm.sbatch", "launch/tpu_slice.sh")
 
 
@@ -135,7 +136,10 @@ def check_command(words: list[str]) -> None:
     assert script is not None, f"unknown program: {shlex.join(words)}"
     assert (REPOSITORY / script).is_file(), script
     arguments = words[words.index(script) + 1 :]
-    if script in _LAUNCHERS:
+    if script == _RELEASE:
+        assert arguments[0][0] != "-", f"no name of a model: {shlex.join(words)}"
+        arguments = arguments[1:]
+    if script in (*_LAUNCHERS, _RELEASE):
         _check_flags(_source_of("physio_mae_jax.main"), arguments)
     elif "--" in arguments:
         cut = arguments.index("--")
@@ -156,7 +160,14 @@ def _source_of(module: str) -> Path:
     return path
 
 
-def _check_flags(source: Path, arguments: list[str]) -> None:
+def config_of(words: list[str]) -> tuple[ConfigDict, Path]:
+    """Return the config and the work folder of a command of ``physio_mae_jax.main``."""
+    source = _source_of("physio_mae_jax.main")
+    values = _check_flags(source, words[words.index("physio_mae_jax.main") + 1 :])
+    return values["config"].value, Path(values["workdir"].value)
+
+
+def _check_flags(source: Path, arguments: list[str]) -> flags.FlagValues:
     """Parse arguments by the flags that a source file defines, a config and its settings too."""
     values = flags.FlagValues()
     for name in set(_DEFINED.findall(source.read_text(encoding="utf-8"))) - {"config", "help"}:
@@ -172,3 +183,4 @@ def _check_flags(source: Path, arguments: list[str]) -> None:
             "config", chosen, flag_values=values, sys_argv=["program", *given]
         )
     values(["program", *given])
+    return values

@@ -17,10 +17,15 @@ from physio_mae_jax.experiment.run_record import RunRecord
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.model_release.archive import write_archive
 from physio_mae_jax.model_release.card_text import compose_card
-from physio_mae_jax.model_release.checks import check_finished, check_release
+from physio_mae_jax.model_release.checks import (
+    check_finished,
+    check_pretraining,
+    check_release,
+)
 from physio_mae_jax.model_release.hub import upload
 from physio_mae_jax.model_release.packing import ReleaseConfig, pack_release
 from tests.shipped import shipped_from, write_shipped
+from tests.tampering import resealed
 
 FILES = {"README.md", "config.json", "learning_curves.jsonl", "model.safetensors", "training.json"}
 
@@ -109,6 +114,17 @@ def test_a_folder_that_is_no_model_is_kept(pretrained, tmp_path):
 def test_wrong_settings_are_reported(changes, message, tmp_path):
     with pytest.raises(ConfigError, match=message):
         release_config(tmp_path, tmp_path, **changes)
+
+
+def test_only_a_pretraining_is_released(pretrained, tmp_path):
+    check_pretraining(pretrained)
+    with pytest.raises(ConfigError, match=r"--run=.* is not the work folder of a run"):
+        pack_release(release_config(tmp_path / "none", tmp_path / "out"))
+    content = json.loads((pretrained / "config.json").read_text(encoding="utf-8"))
+    content["config"]["command"] = "finetune"
+    (tmp_path / "config.json").write_text(json.dumps(resealed(content)), encoding="utf-8")
+    with pytest.raises(ConfigError, match="was a 'finetune' run; only a pre-trained model"):
+        check_pretraining(tmp_path)
 
 
 def test_an_unfinished_run_is_not_released(tmp_path):

@@ -7,6 +7,7 @@ Modules::
 
     arrays             recordings that are arrays in memory, or mapped from a file, as a
                        ``SignalSource``
+    batch_memory       memory of batches that is used again
     block_cache        cached blocks of recordings whose files are slow to read
     channel_plan       selection and derivation of the model's input channels for each recording
     contamination      hashes of training data, and detection of overlap with an evaluation

@@ -1,5 +1,7 @@
 """Cached blocks of recordings whose files are slow to read, such as WFDB and EDF."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from physio_mae_jax.data.sample_cache import SampleCache
@@ -16,17 +18,32 @@ class BlockCache:
     Once the cache is full, other samples are read exactly as requested.
     """
 
-    def __init__(self, source: SignalSource, cache: SampleCache, name: str) -> None:
-        """Cache the blocks of ``source`` in ``cache`` under ``name``, unique in the cache."""
+    def __init__(
+        self,
+        source: SignalSource,
+        cache: SampleCache,
+        name: str,
+        is_kept: Callable[[int], bool] = lambda index: False,
+    ) -> None:
+        """Cache the blocks of a source.
+
+        Args:
+            source: Source of the recordings.
+            cache: Cache of the blocks.
+            name: Name of the source, unique in the cache.
+            is_kept: Whether the source itself keeps the samples of a recording in memory; they are
+                not cached again.
+        """
         self._source = source
         self._cache = cache
         self._name = name
+        self._is_kept = is_kept
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of recording ``index``, see ``SignalSource``."""
         self._source.recordings[index].reject_outside(start, stop)
         first, last = start // BLOCK_SAMPLES, (stop - 1) // BLOCK_SAMPLES
-        if start >= stop or last - first > 1:
+        if start >= stop or last - first > 1 or self._is_kept(index):
             return self._source.read(index, start, stop)
         blocks = [self._block(index, number) for number in range(first, last + 1)]
         if any(block is None for block in blocks):

@@ -27,6 +27,11 @@ class SampleCache:
         return SampleCache, (self._num_bytes,)
 
     @property
+    def num_bytes(self) -> int:
+        """Largest number of bytes of samples."""
+        return self._num_bytes
+
+    @property
     def used_bytes(self) -> int:
         """Bytes of cached samples."""
         return self._num_bytes - self._free
@@ -45,7 +50,11 @@ class SampleCache:
             return
         copy = samples.copy()  # decoded samples may be a view of a larger buffer
         copy.setflags(write=False)
+        self.keep(key, copy)
+
+    def keep(self, key: _Key, samples: np.ndarray) -> None:
+        """Store an array itself, as ``add`` stores a copy; nothing may modify it afterward."""
         with self._lock:
-            if key not in self._cached and copy.nbytes <= self._free:
-                self._cached[key] = copy
-                self._free -= copy.nbytes
+            if key not in self._cached and samples.nbytes <= self._free:
+                self._cached[key] = samples
+                self._free -= samples.nbytes

@@ -85,7 +85,7 @@ def open_set(
         raw_manifests: Data set name -> manifest, for sets read unprepared from ``root/name``.
         cohort: Settings of 'synthetic'.
         skip_unreadable: Skip unusable files of a folder with a warning instead of raising.
-        cache: Cache of decoded samples of prepared sets; None decodes them at every read.
+        cache: Cache of decoded samples; None decodes those of prepared sets at every read.
         channels: Channels of a folder that will be used, see ``data.formats.folder.open_folder``.
 
     Raises:
@@ -98,7 +98,11 @@ def open_set(
         if not folder:
             raise ConfigError("data.path is empty; name a folder with --config.data.path=DIR.")
         return open_folder(
-            folder, manifest or None, skip_unreadable=skip_unreadable, channels=channels
+            folder,
+            manifest or None,
+            skip_unreadable=skip_unreadable,
+            channels=channels,
+            cache=cache,
         )
     prepared = find_prepared(Path(root).expanduser(), name)
     if prepared is not None:
@@ -106,7 +110,11 @@ def open_set(
     raw = Path(root).expanduser() / name
     if name in raw_manifests and raw.is_dir():
         return open_folder(
-            raw, raw_manifests[name], skip_unreadable=skip_unreadable, channels=channels
+            raw,
+            raw_manifests[name],
+            skip_unreadable=skip_unreadable,
+            channels=channels,
+            cache=cache,
         )
     raise ConfigError(
         f"data set {name!r} is not in {Path(root).expanduser().absolute()}; prepare it with "
@@ -144,7 +152,7 @@ class ConcatSource:
                 )
         self._sources = tuple(sources)
         self._readers = tuple(
-            BlockCache(source, cache, f"{number}:{source.folder}")
+            BlockCache(source, cache, f"{number}:{source.folder}", source.is_kept)
             if cache is not None and isinstance(source, FolderSource)
             else source
             for number, source in enumerate(sources)

@@ -27,14 +27,18 @@ class WindowStarts:
         """Cumulative number of starts at the end of each interval; used by every window."""
         return np.cumsum(self.count).tolist()
 
+    @functools.cached_property
+    def _shifts(self) -> list[int]:
+        """Difference between a start and its number, in each interval."""
+        return (self.first + self.count - np.cumsum(self.count)).tolist()
+
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, number: int) -> int:
         """Return start ``number`` over all intervals."""
         interval = bisect.bisect_right(self._ends, number)
-        last = int(self.first[interval] + self.count[interval])
-        return last - self._ends[interval] + number
+        return self._shifts[interval] + number
 
     def contains(self, start: int) -> bool:
         """Return whether a window may begin at ``start``."""

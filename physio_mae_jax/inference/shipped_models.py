@@ -51,7 +51,7 @@ def find_model(name: str | Path, setting: str) -> Path:
             )
         return SHIPPED / str(name)
     if _looks_shipped(name) and not os.path.lexists(folder):
-        raise _unknown(str(name), setting)
+        raise _unknown(str(name))
     return folder
 
 
@@ -59,12 +59,12 @@ def _looks_shipped(name: str | Path) -> bool:
     return isinstance(name, str) and name.startswith(PREFIX) and os.path.basename(name) == name
 
 
-def _unknown(name: str, setting: str) -> ConfigError:
+def _unknown(name: str) -> ConfigError:
     names = shipped_names()
     near = difflib.get_close_matches(name, names, n=2, cutoff=0.0)
     shipped = f"choose {' or '.join(near)}" if near else "this copy of the package has none"
     return ConfigError(
-        f"{setting}={shorten_path(name)!r} is neither a shipped model ({shipped}; "
+        f"{shorten_path(name)!r} is neither a shipped model ({shipped}; "
         "Encoder.available() lists all) nor a folder. Larger models do not ship: train one with "
         "launch/pretrain.sh, or download one and give its folder; Encoder.from_pretrained also "
         "fetches 'owner/name' from the Hugging Face hub with allow_hub=True."

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.errors import DataError
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.experiment.run_directory import CONFIG_FILE, check_setting, read_run
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.precision import MIN_COSINE, compare_embeddings
 from physio_mae_jax.inference.trained_model import TrainedModel
@@ -13,6 +14,21 @@ from physio_mae_jax.types import JsonMapping
 _NUM_WINDOWS = 3
 # The recording is sampled faster than the model, so that it is resampled too.
 _RATE_FACTOR = 1.5
+
+
+def check_pretraining(run: Path) -> None:
+    """Raise a UserError if a folder is not the work folder of a pre-training run."""
+    if not (run / CONFIG_FILE).is_file():
+        raise ConfigError(
+            f"--run={run} is not the work folder of a run ({CONFIG_FILE} is absent); name one, or "
+            "train it with launch/release.sh NAME --config=configs/pretrain.py:…"
+        )
+    command = check_setting(read_run(str(run)), "command", str, str(run))
+    if command != "pretrain":
+        raise ConfigError(
+            f"--run={run} was a {command!r} run; only a pre-trained model is released. Name the "
+            "run that it was initialized from."
+        )
 
 
 def check_finished(num_steps: int, config: JsonMapping, run: Path) -> None:

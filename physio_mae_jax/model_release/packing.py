@@ -14,7 +14,11 @@ from physio_mae_jax.inference.saved_model import WEIGHTS, save_model
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.model_release.archive import write_archive
 from physio_mae_jax.model_release.card_text import compose_card
-from physio_mae_jax.model_release.checks import check_finished, check_release
+from physio_mae_jax.model_release.checks import (
+    check_finished,
+    check_pretraining,
+    check_release,
+)
 from physio_mae_jax.training.metrics_file import METRICS
 
 CURVES, PICTURE = "learning_curves.jsonl", "learning_curves.png"
@@ -97,6 +101,7 @@ def pack_release(config: ReleaseConfig) -> Release:
 
 def _write(config: ReleaseConfig, folder: Path) -> float:
     """Write and check the model folder; return the cosine of ``check_release``."""
+    check_pretraining(config.workdir)
     record = collect_record(config.workdir)
     check_finished(record.num_steps, record.config, config.workdir)
     trained = load_checkpoint(config.workdir)

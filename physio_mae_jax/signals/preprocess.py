@@ -284,7 +284,7 @@ def z_score_ordinary_rows(values: np.ndarray, out: np.ndarray) -> np.ndarray | N
 
 
 def _scale_rows(rows: np.ndarray, std: np.ndarray, varies: np.ndarray) -> None:
-    """Divide centered rows [R, L] by their deviation [R] and clip them, in place; 0 if flat."""
+    """Divide centered rows [R, L] by their ``std`` [R] and clip them, in place; 0 if flat."""
     scale = np.where(varies, 1 / np.where(varies, std, 1.0), 0.0).astype(np.float32)
     np.multiply(rows, scale[:, None], out=rows)
     np.clip(rows, -Z_SCORE_LIMIT, Z_SCORE_LIMIT, out=rows)

@@ -21,6 +21,7 @@ import wfdb
 from configs import features as features_config
 from physio_mae_jax import prepare
 from physio_mae_jax.commands.extract_features import build_features
+from physio_mae_jax.inference import shipped_models
 from physio_mae_jax.inference.feature_store.extraction import extract_features
 from physio_mae_jax.inference.feature_store.files import read_features
 from physio_mae_jax.models.heads import HEADS
@@ -34,6 +35,7 @@ from tests.guides import GUIDES, PAGES, blocks_of, name_of
 from tests.paths import PACKAGE, REPOSITORY
 from tests.prepared import waves
 from tests.runs import typed
+from tests.shipped import write_shipped
 from tests.state_dicts import classifier_state
 
 CHANNELS = (*TWELVE_LEADS, "PPG", "RESP", "V")
@@ -44,11 +46,14 @@ SHARED = {
     "mitbih": "mitbih_ds1",
     "stress_predict": "stress_predict/native_e4",
 }
+# Runs as one, its commands too, in tests/program/test_first_classifier.py.
+STEP_BY_STEP = "first_classifier.md"
 # Pages in Chinese have the blocks of the English ones, see tests/program/test_translations.py.
 RUN = [
     page
     for page in PAGES
     if not page.name.endswith(guides.CHINESE)
+    and page.name != STEP_BY_STEP
     and any(block.language in ("python", "json") for block in blocks_of(page))
 ]
 
@@ -116,6 +121,7 @@ def position(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config.data.root, config.num_devices = str(folder / "data"), 1
     extract_features(build_features(typed(config), folder / "features/ptbxl_subset"))
     write_weights(folder)
+    write_shipped(folder / "pretrained", "physio-small", model)
     (folder / "raw").mkdir()
     shared = shared_data()
     if shared is None:
@@ -151,6 +157,7 @@ def run_prepare(block: guides.Block, source: Path) -> None:
 @pytest.mark.parametrize("page", RUN, ids=name_of)
 def test_code_runs_and_prints_what_the_page_says(page, position, monkeypatch, capsys):
     monkeypatch.chdir(position)
+    monkeypatch.setattr(shipped_models, "SHIPPED", position / "pretrained")
     first = jax.devices()[:1]
     monkeypatch.setattr(jax, "local_devices", lambda: first)  # eight would only wait on each other
     names, reports, blocks = given_names(), [], blocks_of(page)

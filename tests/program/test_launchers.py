@@ -145,3 +145,28 @@ def test_an_environment_of_ones_own_is_used_as_it_is_or_rejected(tmp_path):
     assert whole.stdout.strip() == str(tmp_path / "whole")
     assert bare.returncode == 1
     assert f"PHYSIO_MAE_PYTHON={tmp_path / 'bare'} lacks" in bare.stderr
+
+
+def test_a_release_trains_with_the_flags_given_and_packs_the_run(tmp_path):
+    _program(tmp_path, "python", 'printf "%s " "$@"; echo\n')
+    settings = {"PHYSIO_MAE_PYTHON": str(tmp_path / "python"), "LICENSE": "MIT", "OUT": "out"}
+    script = LAUNCH / "release.sh"
+    flags = ["physio-x", "--config=configs/pretrain.py:preset=tiny", "--config.seed=3"]
+    lines = _bash(script, *flags, folder=tmp_path, **settings).stdout.splitlines()[1:]
+    training = ["-m physio_mae_jax.main", *flags[1:], "--workdir=runs/physio-x"]
+    packing = (
+        "-m physio_mae_jax.release --run=runs/physio-x --name=physio-x --license=MIT --out=out"
+    )
+    assert [line.strip() for line in lines] == [" ".join(training), packing]
+    packed = _bash(script, "physio-x", folder=tmp_path, **settings, EVALUATION="a.md")
+    assert packed.stdout.splitlines()[1].strip() == f"{packing} --evaluation=a.md"
+    assert "--upload" not in packed.stdout
+
+
+def test_a_release_needs_a_name_and_a_license(tmp_path):
+    script = LAUNCH / "release.sh"
+    nameless = _bash(script, "--config=x", folder=tmp_path, LICENSE="MIT")
+    assert (nameless.returncode, "name the model first" in nameless.stderr) == (2, True)
+    unlicensed = _bash(script, "physio-x", folder=tmp_path, LICENSE="")
+    assert unlicensed.returncode != 0
+    assert "name the license" in unlicensed.stderr

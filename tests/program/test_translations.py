@@ -40,7 +40,7 @@ def english_target(link):
 
 def test_first_page_and_most_used_guides_are_translated():
     names = {param.id.rpartition("/")[2] for param in PAIRS}
-    pages = ("README", "data", "embeddings", "fine_tuning")
+    pages = ("README", "data", "embeddings", "fine_tuning", "first_classifier")
     assert names == {f"{name}{CHINESE}" for name in pages}
 
 

@@ -22,6 +22,7 @@ Modules::
     folder           A folder of recordings as a ``SignalSource``
     foreign          recording formats that are recognized but not read, and how to convert them
     labeling        manifest fields with labels, folds and attributes, for preparation
+    loaded_arrays    what is kept in memory of the files that cannot be read in place
     manifest         the manifest: a JSON file that describes a folder of recordings
     manifest_values  checks of single manifest values; each returns the value or raises an error
     memory           memory limits of arrays, checked from the header before unpacking
@@ -32,7 +33,6 @@ Modules::
     patterns         regular expressions of a manifest, with a time limit against catastrophic
                      backtracking
     reader           what a reader of a format is, and cutting segments from arrays that are loaded
-                     as a whole
     readers          one reader for each format of recordings: .npy, .npz, .csv, .parquet, EDF, BDF
                      and WFDB
     resolve          joining file metadata with a manifest entry and the requested channels

@@ -65,6 +65,7 @@ class FileFacts:
         stored_columns: Indices of the table columns or EDF signals that are channels of ``shape``;
             None for all.
         loaded_bytes: Memory kept after reading, in bytes; 0 for formats that are read in place.
+        part_ends: End in samples of each part that is read on its own; empty if there are none.
         companions: Names of the sample files beside it.
         samples_per_frame: Samples per frame of each channel, for formats with frames, whose
             channels may differ in rate. ``shape`` then counts frames instead of samples.
@@ -91,6 +92,7 @@ class FileFacts:
     units: tuple[str, ...] | None = None
     stored_columns: tuple[int, ...] | None = None
     loaded_bytes: int = 0
+    part_ends: tuple[int, ...] = ()
     companions: tuple[str, ...] = ()
     samples_per_frame: tuple[int, ...] | None = None
     rates_hz: tuple[float, ...] | None = None
@@ -124,6 +126,7 @@ class FileRecords:
             None for all.
         loaded_bytes: Memory kept after reading, in bytes; 0 for formats that are read in place.
         companions: Names of the sample files beside it.
+        part_ends: End in samples of each part that is read on its own; empty if there are none.
         interpolated: (name, own rate in Hz) of channels interpolated to ``sampling_rate_hz``.
         unusable: Why channels that are not requested are missing from ``channel_names``, one
             sentence each.
@@ -148,6 +151,7 @@ class FileRecords:
     stored_columns: tuple[int, ...] | None
     loaded_bytes: int
     companions: tuple[str, ...]
+    part_ends: tuple[int, ...] = ()
     interpolated: tuple[tuple[str, float], ...] = ()
     unusable: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -266,6 +270,8 @@ def slice_record(
         part = part[None]
     elif remaining_axes == ["sample", "channel"]:
         part = part.T
+    if part.dtype == np.float32:
+        return np.array(part, order="C")
     with np.errstate(over="ignore"):
         return np.array(part, dtype=np.float32, order="C")
 

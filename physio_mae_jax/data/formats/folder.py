@@ -29,7 +29,6 @@ from types import MappingProxyType
 
 import numpy as np
 
-from physio_mae_jax.data.formats.array_cache import ArrayCache
 from physio_mae_jax.data.formats.candidate import Candidate
 from physio_mae_jax.data.formats.discovery import (
     draft_manifest,
@@ -39,11 +38,14 @@ from physio_mae_jax.data.formats.discovery import (
     require_folder,
 )
 from physio_mae_jax.data.formats.file_facts import FileRecords
+from physio_mae_jax.data.formats.loaded_arrays import LoadedArrays
 from physio_mae_jax.data.formats.manifest import ManifestEntry, parse_manifest
 from physio_mae_jax.data.formats.origin import Origin
+from physio_mae_jax.data.formats.reader import Reader, read_parts
 from physio_mae_jax.data.formats.readers import get_reader
 from physio_mae_jax.data.formats.usable import report_unusable, usable_files, warn_about_conversions
 from physio_mae_jax.data.formats.vendors.registry import recording_of_folder
+from physio_mae_jax.data.sample_cache import SampleCache
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.data.subjects import warn_about_similar_subjects
 from physio_mae_jax.data.unclear import warn_about_names, warn_about_units
@@ -52,25 +54,33 @@ from physio_mae_jax.errors import DataError
 __all__ = ["FolderSource", "draft_manifest", "open_file", "open_files", "open_folder"]
 
 _LOG = logging.getLogger(__name__)
-_CACHE_BYTES = 2 * 1024**3
 
 
 class FolderSource:
     """Random access to the recordings of a folder; a thread-safe ``SignalSource``.
 
     ``.npy``, EDF, WFDB and long uncompressed arrays of ``.npz`` are read in place. Other arrays of
-    ``.npz``, ``.csv`` and ``.parquet`` are loaded completely and cached, up to 2 GiB per process.
+    ``.npz``, ``.csv`` and most exports of devices are loaded completely, ``.parquet`` by row
+    groups; what was loaded is kept in memory, see ``loaded_arrays``.
     """
 
-    def __init__(self, folder: Path, files: Sequence[FileRecords]) -> None:
+    def __init__(
+        self, folder: Path, files: Sequence[FileRecords], cache: SampleCache | None = None
+    ) -> None:
         """Index the recordings of described files; see ``open_folder``.
+
+        Args:
+            folder: Folder of the files.
+            files: Described files.
+            cache: Cache that keeps what is loaded, shared with other sources; None for an own one.
 
         Raises:
             DataError: two recordings have the same id.
         """
         self.folder = folder
         self._files = tuple(files)
-        self._cache = ArrayCache(_CACHE_BYTES)
+        self._loaded = LoadedArrays(cache, folder)
+        self._readers: dict[Path, Reader] = {}
         self._locations = tuple((f, r) for f in files for r in range(len(f.subjects)))
         self._recordings = tuple(_info(folder, f, r) for f, r in self._locations)
         self._reject_duplicate_ids()
@@ -95,6 +105,10 @@ class FolderSource:
         stats = [path.stat() for path in paths if path.exists()]
         return f"{file.path}:{[(stat.st_size, stat.st_mtime_ns) for stat in stats]}"
 
+    def is_kept(self, index: int) -> bool:
+        """Return whether this source itself keeps the samples of recording ``index`` in memory."""
+        return self._locations[index][0].loaded_bytes > 0
+
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of recording ``index`` as float32 [M, stop - start].
 
@@ -106,13 +120,23 @@ class FolderSource:
         self._recordings[index].reject_outside(start, stop)
         if start == stop:
             return np.zeros((len(file.channel_names), 0), np.float32)
-        reader = get_reader(file.path)
-        load = reader.load
-        loaded = None
-        if load is not None:
-            key = (file.path, file.member, file.stored_columns)
-            loaded = self._cache.get(key, lambda: load(file))
+        reader = self._readers.get(file.path)
+        if reader is None:  # finding it takes longer than a window from memory
+            reader = self._readers[file.path] = get_reader(file.path)
+        load, load_part = reader.load, reader.load_part
+        if load_part is not None:
+            return read_parts(
+                file,
+                lambda part: self._loaded.get(file, part, lambda: load_part(file, part)),
+                start,
+                stop,
+            )
+        loaded = None if load is None else self._loaded.get(file, 0, lambda: load(file))
         return reader.read(file, loaded, record, start, stop)
+
+    def warn_about_memory(self) -> None:
+        """Warn if what has to be loaded does not fit the memory for it."""
+        self._loaded.warn_if_small(sum(file.loaded_bytes for file in self._files))
 
     def _reject_duplicate_ids(self) -> None:
         paths_by_id: dict[str, set[str]] = defaultdict(set)
@@ -134,6 +158,7 @@ def open_folder(
     *,
     skip_unreadable: bool = False,
     channels: str = "",
+    cache: SampleCache | None = None,
 ) -> FolderSource:
     """Open a folder of recordings; file metadata is read now, samples are read later.
 
@@ -143,6 +168,7 @@ def open_folder(
         skip_unreadable: Skip files that cannot be used with a warning instead of raising.
         channels: Channels that will be used, see ``signals.channels.select_channels``; '' for all.
             Others are included if they have the same rate and can be used.
+        cache: Cache that keeps what is loaded, see ``FolderSource``.
 
     Raises:
         DataError: the folder or manifest is missing, a file is not described or cannot be used,
@@ -150,7 +176,7 @@ def open_folder(
     """
     folder = require_folder(path)
     candidates, hint = find_described_files(folder, manifest_path, skip=skip_unreadable)
-    return _open(folder, candidates, hint, skip_unreadable, channels)
+    return _open(folder, candidates, hint, skip_unreadable, channels, cache)
 
 
 def open_files(paths: Sequence[str | Path], *, skip_unreadable: bool = False) -> FolderSource:
@@ -210,13 +236,15 @@ def _open(
     hint: str,
     skip_unreadable: bool,
     channels: str = "",
+    cache: SampleCache | None = None,
 ) -> FolderSource:
     found, unusable = usable_files(folder, candidates, channels)
     num_files = len(found) + len(unusable)
     report_unusable(folder, unusable, num_files, skip=skip_unreadable, hint=hint)
     files = list(found.values())
-    source = FolderSource(folder, files)
+    source = FolderSource(folder, files, cache)
     _log_summary(folder, files, source.recordings)
+    source.warn_about_memory()
     return source
 
 
@@ -277,12 +305,3 @@ def _log_summary(
     warn_about_unknown_subjects(folder, files)
     warn_about_unclear_channels(folder, files)
     warn_about_conversions(folder, files)
-    loaded_bytes = sum(file.loaded_bytes for file in files)
-    if loaded_bytes > _CACHE_BYTES:
-        _LOG.warning(
-            "%s: its .npz, .csv and .parquet take %.1f GiB and %.1f GiB are kept in memory, so "
-            "files are loaded repeatedly; convert them to .npy, which is read in place.",
-            folder,
-            loaded_bytes / 1024**3,
-            _CACHE_BYTES / 1024**3,
-        )

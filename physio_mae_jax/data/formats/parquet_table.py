@@ -2,10 +2,13 @@
 
 ``table_columns`` selects the columns that are channels, ``time_column`` handles time columns:
 numbers, text, timestamps, durations and clock times of any resolution. Missing values are NaN. A
-pandas index without a name is skipped.
+pandas index without a name is skipped. Samples are read by row groups, about a million rows each
+unless the writer of the file chose another number.
 """
 
 import contextlib
+import dataclasses
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,8 +19,14 @@ import numpy as np
 from physio_mae_jax.data.formats.column_content import ColumnContent
 from physio_mae_jax.data.formats.column_names import Column, TimeName, classify_columns
 from physio_mae_jax.data.formats.csv_head import MAX_COLUMNS
-from physio_mae_jax.data.formats.file_facts import FileFacts, UnreadableError, name_file_in_errors
+from physio_mae_jax.data.formats.file_facts import (
+    FileFacts,
+    FileRecords,
+    UnreadableError,
+    name_file_in_errors,
+)
 from physio_mae_jax.data.formats.manifest import ManifestEntry
+from physio_mae_jax.data.formats.reader import check_unchanged, read_parts
 from physio_mae_jax.data.formats.table_columns import describe_table, plan_table
 from physio_mae_jax.data.formats.time_column import Context, Times, to_float32
 from physio_mae_jax.data.formats.time_text import unwrap_midnight
@@ -33,6 +42,9 @@ _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 # Constant columns compress to almost nothing, so a small file can state any length.
 _MAX_EXPANSION = 4000
 _FREE_BYTES = 2**28
+_PIECE = 2**15
+# Rows of small row groups that are read together.
+_PART_ROWS = 2**18
 _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -65,24 +77,61 @@ def probe_parquet(path: Path, entry: ManifestEntry) -> FileFacts:
             if num_samples > 1
         ]
         context = Context(str(path), _format_row, stated_hz=entry.sampling_rate_hz)
-        return describe_table(plan, entry, num_samples, contents, times, context)
+        facts = describe_table(plan, entry, num_samples, contents, times, context)
+        return dataclasses.replace(facts, part_ends=_part_ends(file))
 
 
-def load_parquet(path: Path, columns: Sequence[int]) -> np.ndarray:
-    """Read some columns of a parquet file as float32 [num_samples, len(columns)].
+def load_parquet_part(records: FileRecords, part: int) -> np.ndarray:
+    """Read the channels of some row groups of a file as float32 [rows, M], column by column.
 
     Raises:
-        UnreadableError: the file is broken.
+        UnreadableError: the file is broken, or changed since it was opened.
     """
-    with _open(path) as file:
+    columns = records.stored_columns or ()
+    with _open(records.path) as file:
         names = file.schema_arrow.names
         if columns and max(columns) >= len(names):
-            raise UnreadableError(f"{path} changed: it has {len(names)} columns now.")
-        values = np.empty((_num_rows(file, path), len(columns)), np.float32)
+            raise UnreadableError(f"{records.path} changed: it has {len(names)} columns now.")
+        check_unchanged(records, (file.metadata.num_rows, len(columns)))
+        if _part_ends(file) != records.part_ends:
+            raise UnreadableError(f"{records.path} changed: its rows are grouped differently now.")
+        begin, end = (0, *records.part_ends)[part : part + 2]
+        group_ends = _group_ends(file)
+        groups = [g for g, group_end in enumerate(group_ends) if begin < group_end <= end]
+        values = np.empty((len(columns), end - begin), np.float32)
         # One column at a time, so that the table is never in memory twice.
         for position, column in enumerate(columns):
-            values[:, position] = to_float32(_to_float64(_read_column(file, names[column])))
-        return values
+            read = _read_column(file, names[column], groups)
+            values[position] = to_float32(_to_float64(read))
+        return values.T
+
+
+def read_parquet(
+    records: FileRecords, loaded: np.ndarray | None, record: int, start: int, stop: int
+) -> np.ndarray:
+    """Read samples [start, stop) from their row groups, see ``reader``."""
+    return read_parts(records, lambda part: load_parquet_part(records, part), start, stop)
+
+
+def _group_ends(file: "pyarrow.parquet.ParquetFile") -> list[int]:
+    metadata = file.metadata
+    rows = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+    ends = list(itertools.accumulate(rows))
+    if sum(ends[-1:]) != metadata.num_rows:
+        raise ValueError(f"row groups of {sum(ends[-1:])} rows in a table of {metadata.num_rows}")
+    return ends
+
+
+def _part_ends(file: "pyarrow.parquet.ParquetFile") -> tuple[int, ...]:
+    """Return the ends of the parts that are read at once: row groups, small ones together."""
+    ends: list[int] = []
+    for end in _group_ends(file):
+        begin_of_last = ends[-2] if len(ends) > 1 else 0
+        if ends and end - begin_of_last <= _PART_ROWS:
+            ends[-1] = end
+        else:
+            ends.append(end)
+    return tuple(ends)
 
 
 @contextlib.contextmanager
@@ -100,12 +149,19 @@ def _open(path: Path) -> Iterator["pyarrow.parquet.ParquetFile"]:
         yield file
 
 
-def _read_column(file: "pyarrow.parquet.ParquetFile", name: str) -> "pyarrow.ChunkedArray":
-    """Return one column, checking that it has the length stated by the file."""
+def _read_column(
+    file: "pyarrow.parquet.ParquetFile", name: str, groups: Sequence[int] | None = None
+) -> "pyarrow.ChunkedArray":
+    """Return one column of some row groups, by default all; check its length."""
     # Reading 'a' also returns 'a.b', so the column is selected by its name.
-    values = file.read(columns=[name], use_threads=False).column(name)
-    if len(values) != file.metadata.num_rows:
-        raise ValueError(f"{len(values)} values of {name!r} in {file.metadata.num_rows} rows")
+    if groups is None:
+        num_rows = file.metadata.num_rows
+        values = file.read(columns=[name], use_threads=False).column(name)
+    else:
+        num_rows = sum(file.metadata.row_group(group).num_rows for group in groups)
+        values = file.read_row_groups(groups, columns=[name], use_threads=False).column(name)
+    if len(values) != num_rows:
+        raise ValueError(f"{len(values)} values of {name!r} in {num_rows} rows")
     return values
 
 
@@ -169,15 +225,21 @@ def _to_seconds(values: "pyarrow.ChunkedArray") -> np.ndarray:
     import pyarrow
 
     kind = values.type
-    missing = values.is_null().to_numpy().astype(bool)
     integer_type = pyarrow.int32() if pyarrow.types.is_time32(kind) else pyarrow.int64()
-    ticks = values.cast(integer_type).fill_null(0).to_numpy().astype(np.int64)
-    if missing[0]:
+    ticks = values.cast(integer_type).fill_null(0).to_numpy().astype(np.int64, copy=False)
+    missing = values.is_null().to_numpy().astype(bool) if values.null_count else None
+    if missing is not None and missing[0]:
         return np.where(missing, np.nan, 0.0)
     ticks_per_second = _UNITS_PER_SECOND[kind.unit]
     if pyarrow.types.is_time(kind):
         ticks = unwrap_midnight(ticks, 86_400 * ticks_per_second)
-    return np.where(missing, np.nan, (ticks - ticks[0]) / ticks_per_second)
+    seconds = np.empty(len(ticks))
+    for first in range(0, len(ticks), _PIECE):  # without a second array of the whole column
+        part = slice(first, first + _PIECE)
+        np.divide(ticks[part] - ticks[0], ticks_per_second, out=seconds[part])
+    if missing is not None:
+        seconds[missing] = np.nan
+    return seconds
 
 
 def _is_clock(kind: "pyarrow.DataType") -> bool:

@@ -33,7 +33,11 @@ from physio_mae_jax.data.formats.npz_member import (
     member_values,
     read_array_header,
 )
-from physio_mae_jax.data.formats.parquet_table import load_parquet, probe_parquet
+from physio_mae_jax.data.formats.parquet_table import (
+    load_parquet_part,
+    probe_parquet,
+    read_parquet,
+)
 from physio_mae_jax.data.formats.reader import Reader, read_loaded
 from physio_mae_jax.data.formats.vendors.registry import vendor_format
 from physio_mae_jax.data.formats.wfdb_record import probe_wfdb, read_wfdb
@@ -154,10 +158,6 @@ def _load_csv(records: FileRecords) -> np.ndarray:
     return load_csv(records.path, records.stored_columns or ())
 
 
-def _load_parquet(records: FileRecords) -> np.ndarray:
-    return load_parquet(records.path, records.stored_columns or ())
-
-
 def _read_wfdb(
     records: FileRecords, loaded: np.ndarray | None, record: int, start: int, stop: int
 ) -> np.ndarray:
@@ -177,7 +177,7 @@ READERS = {
     ".npy": Reader(_probe_npy, None, _read_npy),
     ".npz": Reader(_probe_npz, _load_npz, _read_npz),
     ".csv": Reader(probe_csv, _load_csv, read_loaded),
-    ".parquet": Reader(probe_parquet, _load_parquet, read_loaded),
+    ".parquet": Reader(probe_parquet, None, read_parquet, load_parquet_part),
     ".edf": Reader(probe_edf, None, _read_edf),
     ".bdf": Reader(probe_edf, None, _read_edf),
     ".rec": Reader(probe_edf, None, _read_edf),

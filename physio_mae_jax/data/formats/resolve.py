@@ -113,6 +113,7 @@ def resolve(
         stored_columns=facts.stored_columns,
         loaded_bytes=facts.loaded_bytes,
         companions=facts.companions,
+        part_ends=facts.part_ends,
         interpolated=tuple(
             (name, own_hz)
             for name, own_hz in zip(chosen.canonical_names, chosen.rates_hz, strict=True)

@@ -63,7 +63,8 @@ class TimeValues:
         unit, origin = time_name.unit, None
         values = np.zeros(0)
         if self._chunks and not self._error:
-            joined = np.concatenate(self._take(length))
+            chunks = self._take(length)
+            joined = np.concatenate(chunks) if len(chunks) > 1 else chunks[0]
             # Chunks after an error, or of empty lines, are missing.
             if self._kind:
                 joined = unwrap_midnight(joined) if self._kind == CLOCK else joined

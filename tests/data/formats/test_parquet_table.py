@@ -8,10 +8,83 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from physio_mae_jax.data.formats import parquet_table, readers
+from physio_mae_jax.data.formats.file_facts import FileRecords
 from physio_mae_jax.data.formats.folder import draft_manifest, open_folder
+from physio_mae_jax.data.sample_cache import SampleCache
+from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.errors import DataError
 from tests.data.formats.format_files import times_s, write_parquet
 from tests.folders import whole, write_manifest
+
+
+def part_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Parts in the order they are read in."""
+    parts, reader = [], readers.READERS[".parquet"]
+    load_part = reader.load_part
+    assert load_part is not None
+
+    def counted(records: FileRecords, part: int) -> np.ndarray:
+        parts.append(part)
+        return load_part(records, part)
+
+    monkeypatch.setitem(readers.READERS, ".parquet", reader._replace(load_part=counted))
+    return parts
+
+
+class TestRowGroups:
+    def test_a_window_reads_its_row_groups_alone_and_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(parquet_table, "_PART_ROWS", 256)
+        signal = np.random.default_rng(0).normal(size=(2, 1000)).astype(np.float32)
+        write_parquet(tmp_path / "a.parquet", signal, time=times_s(1000))  # groups of 128
+        parts = part_reads(monkeypatch)
+        cache = SampleCache(2**20)
+        source = ConcatSource([open_folder(tmp_path, cache=cache)], [[0]], cache)
+        for start, stop, read in [
+            (300, 400, [1]),
+            (256, 512, []),
+            (500, 520, [2]),
+            (0, 1000, [0, 3]),
+            (999, 1000, []),
+            (511, 513, []),
+        ]:
+            parts.clear()
+            found = source.read(0, start, stop)
+            np.testing.assert_array_equal(found, signal[:, start:stop])
+            assert (found.dtype, parts) == (np.float32, read)
+        assert cache.used_bytes == signal.nbytes  # and not once more as blocks
+
+    @pytest.mark.parametrize("rows", [1, 7, 300, 1000, 5000])
+    def test_every_span_is_that_of_the_table(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+    ) -> None:
+        monkeypatch.setattr(parquet_table, "_PART_ROWS", 40)
+        signal = np.random.default_rng(rows).normal(size=(3, 1000))
+        table = dict(zip(("II", "PPG", "RESP"), signal, strict=True)) | {"time": times_s(1000)}
+        pyarrow.parquet.write_table(
+            pyarrow.table(table), tmp_path / "a.parquet", row_group_size=rows
+        )
+        write_manifest(tmp_path, {"file": "a.parquet", "channels": ["RESP", "II"]})
+        source = open_folder(tmp_path)
+        wanted = signal[[2, 0]].astype(np.float32)
+        np.testing.assert_array_equal(whole(source), wanted)
+        for start in range(0, 1000, 37):
+            np.testing.assert_array_equal(
+                source.read(0, start, min(start + 90, 1000)), wanted[:, start : start + 90]
+            )
+
+    def test_a_file_that_was_written_again_in_other_groups_is_rejected(
+        self, tmp_path: Path
+    ) -> None:
+        table = pyarrow.table({"II": np.ones(600_000), "time": np.arange(600_000) / 250})
+        path = tmp_path / "a.parquet"
+        pyarrow.parquet.write_table(table, path, row_group_size=300_000)
+        source = open_folder(tmp_path)
+        pyarrow.parquet.write_table(table, path, row_group_size=400_000)
+        with pytest.raises(DataError, match=r"a\.parquet changed: its rows are grouped"):
+            source.read(0, 0, 10)
 
 
 class TestParquet:

@@ -24,3 +24,15 @@ def test_coarse_times_need_a_stated_rate() -> None:
     assert uniform_rate_hz(times_s, "it", 99.0) == 99.0
     with pytest.raises(DataError, match="not uniform"):
         uniform_rate_hz(times_s, "it", 98.0)
+
+
+@pytest.mark.parametrize("lost", [1, 40_000, 99_998])
+@pytest.mark.parametrize("unit_s", [1.0, 1e-3])
+def test_a_long_table_of_exact_times_is_compared_with_its_grid_to_the_end(
+    lost: int, unit_s: float
+) -> None:
+    times = 1.6e9 + np.arange(100_000) / (250 * unit_s)
+    assert uniform_rate_hz(times, "it", unit_s=unit_s) == 250.0
+    assert uniform_rate_hz(times, "it", 250.0, unit_s=unit_s) == 250.0
+    with pytest.raises(DataError, match="not uniform"):
+        uniform_rate_hz(np.delete(times, lost), "it", unit_s=unit_s)
