@@ -35,3 +35,10 @@ def test_bare_electrodes_are_told_apart(tmp_path):
     run = pretrain(tmp_path / "f", tmp_path / "w")
     assert tuple(run.model_spec["input"]["channels"]) == ("EEG_FP1", "EEG_C3", "EEG_AF3")
     assert run.model_spec["model"]["num_channel_names"] == len(VOCABULARY)
+
+
+def test_weights_and_a_temperature_exclude_each_other(tmp_path):
+    config = pretraining_config(tmp_path)
+    config.data.sets, config.data.sampling_temperature = "ptbxl:2+bidmc:1", 2.0
+    with pytest.raises(ConfigError, match=r"sampling_temperature=2 would change them"):
+        typed(config)

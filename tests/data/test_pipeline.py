@@ -114,14 +114,26 @@ def test_tempos_out_of_range_are_rejected():
         LoaderConfig(batch_size=4, seed=0, speed_perturbation=(1.2, 1.5))
 
 
-def test_a_mixture_keeps_its_weights_and_its_order_over_processes():
+def mixture(*counts):
     rng = np.random.default_rng(0)
-    sources = [ArraySource([rng.normal(size=(1, 900)) for _ in range(n)], ("I",)) for n in (6, 2)]
+    sources = [ArraySource([rng.normal(size=(1, 900)) for _ in range(n)], ("I",)) for n in counts]
     for source, name in zip(sources, "ab", strict=True):
         source.recordings = [dataclasses.replace(r, data_set=name) for r in source.recordings]
-    joined = ConcatSource(sources, [range(6), range(2)])
+    joined = ConcatSource(sources, [range(n) for n in counts])
     window = WindowConfig(channels="I", num_channels=1, sampling_rate_hz=100.0, num_samples=100)
-    reader = WindowReader(joined, window)
+    return WindowReader(joined, window)
+
+
+@pytest.mark.parametrize(("temperature", "share"), [(1.0, 2 / 18), (2.0, 0.2612), (1e6, 0.5)])
+def test_a_temperature_flattens_the_shares_of_data_sets(temperature, share):
+    config = LoaderConfig(batch_size=4, seed=1, sampling_temperature=temperature)
+    iterator = training_batches(mixture(16, 2), range(18), config)
+    recordings = np.concatenate([next(iterator)["recording"] for _ in range(90)])
+    assert (recordings >= 16).mean() == pytest.approx(share, abs=0.02)
+
+
+def test_a_mixture_keeps_its_weights_and_its_order_over_processes():
+    reader = mixture(6, 2)
 
     def batches(index, count, number=60):
         config = LoaderConfig(

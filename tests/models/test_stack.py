@@ -5,8 +5,28 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.models.stack import scatter_tokens
-from tests.factories import random_mask
+from physio_mae_jax.models.window_batch import Windows
+from tests.factories import compiled_apply, compiled_init, random_batch, random_mask, tiny_model
+
+
+def test_drop_path_drops_whole_branches_of_examples_and_only_with_a_key() -> None:
+    model = tiny_model(drop_path_rate=0.5, depth=1)
+    windows = Windows.of(random_batch(16, 2))
+    encoder = TransformerEncoder(model.config)
+    params = compiled_init(encoder, 0, windows, None)
+    plain = TransformerEncoder(tiny_model(depth=1).config)
+    still = compiled_apply(encoder, params, windows, None)
+    np.testing.assert_array_equal(still, compiled_apply(plain, params, windows, None))
+    apply = jax.jit(lambda key: encoder.apply(params, windows, None, rngs={"drop_path": key}))
+    draws = np.stack([apply(jax.random.key(seed)) for seed in range(4)])
+    assert np.abs(draws[0] - draws[1]).max() > 0.01
+    # Of one example there are eight results at most: each of three branches is kept or dropped.
+    same = windows._replace(signal=jnp.broadcast_to(windows.signal[:1], windows.signal.shape))
+    again = jax.jit(lambda key: encoder.apply(params, same, None, rngs={"drop_path": key}))
+    results = np.concatenate([again(jax.random.key(seed)) for seed in range(4)])
+    assert 2 <= len({result.tobytes() for result in results.round(4) + 0.0}) <= 8
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5, 12])

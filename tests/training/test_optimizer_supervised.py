@@ -12,6 +12,7 @@ from physio_mae_jax.models.heads.classifier import Classifier
 from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.training.optimizer import (
     OptimizerConfig,
+    hold_encoder,
     layerwise_lr_scale,
     make_optimizer,
     weight_decay_mask,
@@ -44,6 +45,25 @@ def test_learning_rates_really_decay_with_depth():
     tokenizer = updates["encoder"]["tokenizer"]["position"]
     np.testing.assert_allclose(-np.asarray(tokenizer).ravel()[0], 0.1 * 0.0625, rtol=1e-3)
     np.testing.assert_allclose(-np.asarray(updates["output"]["kernel"]).ravel()[0], 0.1, rtol=1e-3)
+
+
+def test_the_encoder_is_held_then_released():
+    params = {"encoder": {"kernel": jnp.ones(2)}, "output": {"kernel": jnp.ones(2)}}
+    transform = hold_encoder(num_steps=2, warmup_steps=4)
+    state, shares = transform.init(params), []
+    for _ in range(8):
+        updates, state = transform.update(params, state)
+        shares.append(float(updates["encoder"]["kernel"][0]))
+        np.testing.assert_array_equal(updates["output"]["kernel"], 1)
+    np.testing.assert_allclose(shares, [0, 0, 0.25, 0.5, 0.75, 1, 1, 1])
+
+
+def test_the_scale_of_the_encoder_spares_the_head():
+    params = classifier_params()
+    whole, scaled = (layerwise_lr_scale(params, 0.5, 3, encoder_scale=s) for s in (1.0, 0.1))
+    for name, factor in (("encoder", 0.1), ("output", 1.0)):
+        for first, second in zip(*map(jax.tree.leaves, (whole[name], scaled[name])), strict=True):
+            np.testing.assert_allclose(second, factor * first, rtol=1e-6)
 
 
 @pytest.mark.parametrize("frozen", [0, 2, 3])

@@ -1,5 +1,7 @@
 """Laws of the pre-training step: devices, accumulation, non-finite losses."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -50,6 +52,33 @@ def test_accumulated_micro_batches_update_as_the_whole_batch():
     parts, parts_metrics = _two_steps(pretrain_task(accumulation_steps=4), 2, _batch())
     assert parts_metrics["loss"] == pytest.approx(whole_metrics["loss"], rel=1e-5)
     _assert_close(whole, parts, 2e-5)
+
+
+def test_with_latent_targets_devices_and_micro_batches_update_alike():
+    one, one_metrics = _two_steps(pretrain_task(latent_weight=1.0), 1, _batch())
+    task = pretrain_task(latent_weight=1.0, accumulation_steps=2)
+    others, metrics = _two_steps(task, 2, _batch())
+    assert metrics["latent_loss"] == pytest.approx(one_metrics["latent_loss"], rel=1e-4)
+    total = sum(metrics[f"{part}_loss"] for part in ("scalogram", "waveform", "latent"))
+    assert metrics["loss"] == pytest.approx(total, rel=1e-5)
+    _assert_close(one, others, 2e-5)
+
+
+def test_the_teacher_is_the_average_of_the_encoder():
+    task = pretrain_task(latent_weight=1.0)
+    step = jax.jit(lambda state, batch: train_step(task, state, batch)[0])
+    before = jax.jit(lambda: init_state(task, jax.random.key(0)))()
+    assert set(before.ema_params) == {"encoder"}
+    first = step(before, _batch())
+    after = step(first, _batch())
+    decay = min(0.5, 3 / 12)  # smaller in early steps
+    name = ("encoder", "tokenizer", "position")
+    old, new, mean = (
+        functools.reduce(lambda tree, key: tree[key], name, tree)
+        for tree in (first.ema_params, after.params, after.ema_params)
+    )
+    assert np.abs(new - old).max() > 1e-4
+    np.testing.assert_allclose(mean, decay * old + (1 - decay) * new, atol=1e-6)
 
 
 def test_a_bad_batch_changes_nothing_and_halts_for_good():

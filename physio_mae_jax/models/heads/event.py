@@ -29,7 +29,7 @@ class EventHead(nn.Module):
         del train
         latents = latents.astype(jnp.float32)
         means = [
-            _weighted_mean(latents, token_mask, self._weights(seconds))
+            _weighted_mean(latents, token_mask, self._weights(latents.shape[2], seconds))
             for seconds in _SCALES_SECONDS
         ]
         means.append(pool_tokens(latents, token_mask))
@@ -38,12 +38,11 @@ class EventHead(nn.Module):
             axis=-1,
         )
 
-    def _weights(self, seconds: float) -> np.ndarray:
+    def _weights(self, num_columns: int, seconds: float) -> np.ndarray:
         """Return normal weights of the columns [W] around the event."""
-        cfg = self.model
-        centers = (np.arange(cfg.num_columns) + 0.5) * cfg.patch_samples
-        distance = centers - self.settings.event_offset * cfg.num_samples
-        return np.exp(-0.5 * np.square(distance / (seconds * cfg.sampling_rate_hz)))
+        distance = np.arange(num_columns) + 0.5 - self.settings.event_offset * num_columns
+        column_seconds = self.model.patch_samples / self.model.sampling_rate_hz
+        return np.exp(-0.5 * np.square(distance * column_seconds / seconds))
 
 
 def _weighted_mean(latents: jax.Array, token_mask: jax.Array, weights: np.ndarray) -> jax.Array:
