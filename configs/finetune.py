@@ -23,7 +23,7 @@ from ml_collections import ConfigDict
 
 from configs.pretrain import ARGUMENTS as PRETRAINING_ARGUMENTS
 from configs.pretrain import get_config as pretraining_config
-from configs.tasks import DEFAULT_TASK, TASKS, TASKS_OF, add_task
+from configs.tasks import DEFAULT_TASK, SAMPLE_TASKS, TASKS, TASKS_OF, add_task
 from physio_mae_jax.experiment.typed_config import parse_argument
 
 ARGUMENTS = {
@@ -59,6 +59,8 @@ def get_config(argument: str = "") -> ConfigDict:
     config.balanced_sampling = False  # True: class-balanced sampling of training windows
 
     config.head = _head()
+    if chosen["task"] in SAMPLE_TASKS:
+        config.head.kind = "convolution"
     config.objective = ConfigDict()
     config.objective.focal_gamma = 0.0
     config.objective.label_smoothing = 0.0
@@ -85,7 +87,7 @@ def get_config(argument: str = "") -> ConfigDict:
 def _head() -> ConfigDict:
     """Head on the encoder's tokens."""
     head = ConfigDict()
-    head.kind = "linear"  # attention, reasoning, residual_mlp
+    head.kind = "linear"  # attention, reasoning, residual_mlp; of samples: linear, convolution
     head.num_queries = 16
     head.dropout_rate = 0.2
     head.arcface = False

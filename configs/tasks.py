@@ -21,6 +21,14 @@ TASKS_OF = {
     name: tuple(dict.fromkeys(task.name for make in variants.values() for task in make().tasks))
     for name, variants in LAYOUTS.items()
 } | {name: (defaults.task,) for name, defaults in _COLLECTED.items()}
+# Those that label each sample.
+SAMPLE_TASKS = {
+    task.name
+    for variants in LAYOUTS.values()
+    for make in variants.values()
+    for task in make().tasks
+    if task.level == "sample"
+}
 DEFAULT_TASK = "default"
 
 

@@ -16,9 +16,10 @@ from physio_mae_jax.experiment.pretrained_encoders import (
 )
 from physio_mae_jax.experiment.run_metadata import check_attention
 from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.heads import HEADS, SAMPLE_HEADS
 from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.models.heads.classifier import Classifier
-from physio_mae_jax.models.heads.segmenter import SAMPLE_HEADS, Segmenter
+from physio_mae_jax.models.heads.segmenter import Segmenter
 from physio_mae_jax.models.resnet import BASELINES
 from physio_mae_jax.models.resnet_classifier import ConvolutionalClassifier
 from physio_mae_jax.models.window_batch import Windows
@@ -134,6 +135,11 @@ def build_classifier(
     """
     if kind == "segmentation":
         _check_sample_outputs(architecture, head)
+    elif head.kind not in HEADS:
+        raise ConfigError(
+            f"head.kind={head.kind!r} is for tasks that label samples; choose one of "
+            f"{', '.join(HEADS)}."
+        )
     if encoder is None:
         baseline = BASELINES[architecture]
         model_spec = {"model": dataclasses.asdict(baseline), "head": {"num_classes": num_outputs}}
@@ -141,7 +147,7 @@ def build_classifier(
     settings = dataclasses.replace(head, num_classes=num_outputs)
     model_spec = {"model": dataclasses.asdict(encoder), "head": dataclasses.asdict(settings)}
     if kind == "segmentation":
-        return Segmenter(encoder, num_outputs), model_spec
+        return Segmenter(encoder, settings), model_spec
     return Classifier(encoder, settings), model_spec
 
 

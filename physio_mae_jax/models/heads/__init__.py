@@ -14,10 +14,11 @@ To add one, write its module and add a line to ``HEADS`` (contributing.md#add-a-
 """
 
 from physio_mae_jax.models.heads.attention import AttentionHead
-from physio_mae_jax.models.heads.base import Head
+from physio_mae_jax.models.heads.base import Head, SampleHead
 from physio_mae_jax.models.heads.linear import LinearHead
 from physio_mae_jax.models.heads.reasoning import ReasoningHead
 from physio_mae_jax.models.heads.residual_mlp import ResidualMlpHead
+from physio_mae_jax.models.heads.samples import ConvolutionSampleHead, LinearSampleHead
 
 # Heads by the name that head.kind gives.
 HEADS: dict[str, type[Head]] = {
@@ -25,4 +26,9 @@ HEADS: dict[str, type[Head]] = {
     "attention": AttentionHead,
     "reasoning": ReasoningHead,
     "residual_mlp": ResidualMlpHead,
+}
+# Heads of tasks that label samples.
+SAMPLE_HEADS: dict[str, type[SampleHead]] = {
+    "linear": LinearSampleHead,
+    "convolution": ConvolutionSampleHead,
 }

@@ -2,45 +2,24 @@
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
-from physio_mae_jax.models.heads.base import xavier_init
-from physio_mae_jax.models.layers import Linear, layer_norm
+from physio_mae_jax.models.heads import SAMPLE_HEADS
+from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.models.window_batch import Windows
-
-# Kinds of ``HeadConfig`` that a task of level 'sample' can have.
-SAMPLE_HEADS = ("linear",)
-
-
-class SampleHead(nn.Module):
-    """Logits of the samples of a column from its tokens: normalized, side by side, one layer."""
-
-    patch_samples: int
-    num_classes: int
-
-    @nn.compact
-    def __call__(self, latents: jax.Array) -> jax.Array:
-        """Map latents [B, M, W, H, D] to logits [B, M, W · pt, Y] float32."""
-        batch, channels, columns, rows, width = latents.shape
-        tokens = layer_norm("norm", jnp.dtype("float32"))(latents.astype(jnp.float32))
-        columns_of_tokens = tokens.reshape(batch, channels, columns, rows * width)
-        size = self.patch_samples * self.num_classes
-        logits = Linear(size, kernel_init=xavier_init, name="output")(columns_of_tokens)
-        return logits.reshape(batch, channels, columns * self.patch_samples, self.num_classes)
 
 
 class Segmenter(nn.Module):
     """An encoder over whole windows, and a class for every sample of every channel."""
 
     config: MaeConfig
-    num_classes: int
+    head_config: HeadConfig
 
     def setup(self) -> None:
         """Create the submodules."""
         self.encoder = TransformerEncoder(self.config)
-        self.head = SampleHead(self.config.patch_samples, self.num_classes)
+        self.head = SAMPLE_HEADS[self.head_config.kind](self.config, self.head_config)
 
     def __call__(
         self, windows: Windows, labels: jax.Array | None = None, train: bool = False
@@ -52,4 +31,6 @@ class Segmenter(nn.Module):
             labels, train: Unused; for models with a margin or with dropout.
         """
         del labels, train
-        return self.head(self.encoder.grid(windows))
+        cfg = self.config
+        token_mask = windows.token_mask(cfg.num_columns, cfg.num_rows)
+        return self.head(self.encoder.grid(windows), token_mask, windows.signal)
