@@ -62,7 +62,7 @@ class SampleLabels:
             source: Joined prepared data sets.
             reader: Window reader of ``source``.
             task: Task of level 'sample'.
-            classes: Classes of the task that are told apart; samples of others are of none.
+            classes: Classes of the task to use; samples of its other classes are of none.
         """
         self.classes = (BACKGROUND, *classes)
         self._source = source

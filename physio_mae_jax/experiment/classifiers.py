@@ -239,12 +239,12 @@ def _check_learning(config: FinetuneConfig, encoder_init: EncoderInit, kind: str
 def _check_sample_learning(config: FinetuneConfig) -> None:
     """Raise on settings that labels of samples do not follow."""
     speed = tuple(config.data.speed_perturbation)
-    refused = (
+    invalid = (
         ("objective.mixup", config.objective.mixup, 0.0, "it mixes the labels of windows"),
         ("balanced_sampling", config.balanced_sampling, False, "use objective.balance for samples"),
         ("data.speed_perturbation", speed, (1.0, 1.0), "labels would not follow the samples"),
     )
-    for name, value, required, reason in refused:
+    for name, value, required, reason in invalid:
         if value != required:
             raise ConfigError(
                 f"{name} is {value}, but task {config.labels.task!r} labels samples ({reason}); "

@@ -1,4 +1,4 @@
-"""Fine-tuning on classes of samples: from the settings to the report, and what is refused."""
+"""Fine-tuning on classes of samples: from the settings to the report, and what is rejected."""
 
 import re
 
@@ -83,7 +83,7 @@ def test_a_model_evaluated_again_gives_its_own_metrics(fine_tuned, tmp_path):
             np.testing.assert_array_equal(ours[name], theirs[name])
 
 
-REFUSED = {
+REJECTED = {
     "mixup": ({"objective.mixup": 0.2}, r"objective\.mixup is 0\.2, but task 'pulses' labels"),
     "balance": ({"balanced_sampling": True}, r"balanced_sampling is True, .*objective\.balance"),
     "speed": (
@@ -103,9 +103,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_labels_of_samples_do_not_follow_is_refused_by_name(root, tmp_path, name):
-    changes, message = REFUSED[name]
+@pytest.mark.parametrize("name", REJECTED)
+def test_what_labels_of_samples_do_not_follow_is_rejected_by_name(root, tmp_path, name):
+    changes, message = REJECTED[name]
     with pytest.raises(ConfigError, match=message):
         build_finetuning(typed(config_of(root, **changes)), tmp_path / "run", strict=True)
 
@@ -117,7 +117,7 @@ def test_heads_of_samples_are_not_for_windows(waves_root, tmp_path):
         build_finetuning(typed(config), tmp_path, strict=True)
 
 
-def test_commands_on_labels_of_windows_refuse_labels_of_samples(root, tmp_path):
+def test_commands_on_labels_of_windows_reject_labels_of_samples(root, tmp_path):
     probe = on_pulses(evaluate.get_config("method=probe,preset=debug"), root, encoders="wavelets")
     with pytest.raises(ConfigError, match="'pulses' labels samples, and a probe needs labels of"):
         build_probe(typed(probe), tmp_path / "probe", strict=True)

@@ -152,18 +152,20 @@ def test_labels_follow_the_windows_of_training(source):
 def test_tasks_that_do_not_fit_are_reported(tmp_path, source):
     recording = _recording_of(source)
     other = LabelTask(name="pulse_II", classes=("x", "y"), level="interval", exclusive=True)
-    lone = dataclasses.replace(PULSES, channel_tasks={"II": "pulse_II"})
+    one_channel = dataclasses.replace(PULSES, channel_tasks={"II": "pulse_II"})
     marked = dataclasses.replace(
         recording, annotations={"pulse_II": Annotations.from_triples([(0, 9, 0)])}
     )
-    made = opened(prepare_made_up(tmp_path, "other", (other, lone), [("p", "p", marked)]))
+    made = opened(prepare_made_up(tmp_path, "other", (other, one_channel), [("p", "p", marked)]))
     with pytest.raises(DataError, match=r"takes labels from task 'pulse_II', .*the classes x, y"):
         instances_of(made, reader_of(made))
-    named = dataclasses.replace(lone, classes=("none", "up"))
+    named = dataclasses.replace(one_channel, classes=("none", "up"))
     made = opened(prepare_made_up(tmp_path, "named", (other, named), [("p", "p", recording)]))
     with pytest.raises(DataError, match="has a class 'none', which is the name of samples outside"):
         instances_of(made, reader_of(made))
     same = dataclasses.replace(other, classes=PULSES.classes)
-    unlabeled = opened(prepare_made_up(tmp_path, "empty", (same, lone), [("p", "p", recording)]))
+    unlabeled = opened(
+        prepare_made_up(tmp_path, "empty", (same, one_channel), [("p", "p", recording)])
+    )
     with pytest.raises(DataError, match="none of 1 recordings has a labeled sample of task"):
         instances_of(unlabeled, reader_of(unlabeled))

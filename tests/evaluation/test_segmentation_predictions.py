@@ -7,7 +7,7 @@ import numpy as np
 from tests.evaluation.segmentations import segmentation
 
 
-def test_windows_are_joined_and_absent_channels_are_left_out():
+def test_windows_are_joined_and_absent_channels_are_excluded():
     predictions = segmentation(subjects=3)
     tracks = list(predictions.tracks())
     assert [(t.recording, t.subject, t.channel) for t in tracks] == [

@@ -9,6 +9,8 @@ Modules::
     linear        mean token and LayerNorm
     reasoning     learned queries that attend to the tokens, then to each other
     residual_mlp  residual MLP blocks over the mean token
+    samples       logits of every sample of every channel from the tokens of its column
+    segmenter     an encoder over whole windows, and a class for every sample of every channel
 
 To add one, write its module and add a line to ``HEADS`` (contributing.md#add-a-head).
 """
