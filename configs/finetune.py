@@ -8,7 +8,7 @@ Arguments after the colon, ``name=value`` separated by commas:
     architecture  mae         our encoder: from --config.init_from, else from scratch
                   resnet1d_wang, xresnet1d101   the convolutional baselines, from scratch
     preset   tiny, small, base, upstream, debug   as in configs/pretrain.py, if from scratch
-    data     ptbxl, ptbxl_subset, mitbih, stress_predict, bonn, cinc2011, cinc2015, cinc2017,
+    data     ptbxl, ptbxl_subset, mitbih, bidmc, stress_predict, bonn, cinc2011, cinc2015, cinc2017,
              ppg_rhythm, sleep_edf, wesad, mimic3, challenge2021, ludb, brugada, eegmat
              prepared sets, each with its own task and split below
     task     default     the task of the data set in configs/tasks.py
