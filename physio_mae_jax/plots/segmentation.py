@@ -15,6 +15,9 @@ _UNLABELED = "0.9"
 _COLORS = ("#2a9d8f", "#d1495b", "#3d6fb6", "#edae49", "#7a5195", "#8d6e63")
 # Height of the strips of classes, and of the waveform between them, as shares of the axes.
 _STRIP = 0.13
+# Largest number of characters of a class name, and of classes in a row of the legend.
+_MAX_LETTERS = 24
+_MAX_COLUMNS = 6
 
 
 class SegmentedChannel(NamedTuple):
@@ -48,10 +51,12 @@ def draw_segmentation(
         _draw_channel(axes, channel, sampling_rate_hz)
     rows[-1].set_xlabel("time (s)")
     handles = [
-        Patch(color=_color(k), label=format_name(name)) for k, name in enumerate(classes) if k
+        Patch(color=_color(k), label=format_name(name, longest=_MAX_LETTERS))
+        for k, name in enumerate(classes)
+        if k
     ]
     handles.append(Patch(color=_UNLABELED, label="no label"))
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), fontsize=9)
+    figure.legend(handles=handles, loc="outside upper right", ncols=_MAX_COLUMNS, fontsize=9)
     return figure
 
 
