@@ -130,19 +130,27 @@ PULSES = LabelTask(
 )
 
 
-def pulses(root: Path, name: str = "pulses", subjects: int = 16, seconds: int = 12) -> Path:
+def pulses(
+    root: Path,
+    name: str = "pulses",
+    subjects: int = 16,
+    seconds: int = 12,
+    classes: tuple[str, ...] = PULSES.classes,
+) -> Path:
     """Prepare pulses of 0.3 s, up or down, in noise: those of PPG are 0.2 s later than those of II.
 
     Task 'pulses' has a class for each sample, from the interval tasks 'pulse_II' and 'pulse_PPG';
-    the first and the last second are not annotated. Attribute: fold (1 to 4).
+    the first and the last second are not annotated. Attribute: fold (1 to 4). Classes after the
+    first two do not occur.
     """
     intervals = [
-        LabelTask(name=name, classes=PULSES.classes, level="interval", exclusive=True)
+        LabelTask(name=name, classes=classes, level="interval", exclusive=True)
         for name in PULSES.channel_tasks.values()
     ]
     rng = np.random.default_rng(1)
     recordings = [(f"p{i}", f"p{i}", _pulses(i, seconds, rng)) for i in range(subjects)]
-    return prepare_made_up(root, name, (*intervals, PULSES), recordings)
+    task = dataclasses.replace(PULSES, classes=classes)
+    return prepare_made_up(root, name, (*intervals, task), recordings)
 
 
 def _pulses(subject: int, seconds: int, rng: np.random.Generator) -> Recording:

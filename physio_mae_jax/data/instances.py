@@ -38,10 +38,10 @@ class LabelConfig:
     Attributes:
         task: Name of a task of the prepared data sets, or 'attribute:age' to predict a number.
         classes: Comma-separated class names; a name with a comma is written in quotes. Instances of
-            other classes are excluded; samples of other classes are of none. '' for all.
+            other classes are excluded; samples of other classes count as 'none'. '' for all.
         require_label: Whether recordings without a class are excluded ('multilabel' only).
-        max_windows: Maximum number of evenly spread windows of a recording that are predicted; its
-            prediction is their average.
+        max_windows: Maximum number of evenly spread windows of a recording that are predicted. The
+            prediction of a whole recording is their average.
         event_offset: Position of an event in its window, from 0 (start) to 1 (end).
         window_seconds: Window length (s); 0 for the length the encoder was trained on.
         window_stride: Distance between window starts within an interval, in window lengths.

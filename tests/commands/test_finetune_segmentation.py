@@ -110,6 +110,13 @@ def test_what_labels_of_samples_do_not_follow_is_rejected_by_name(root, tmp_path
         build_finetuning(typed(config_of(root, **changes)), tmp_path / "run", strict=True)
 
 
+def test_classes_without_samples_are_named(tmp_path):
+    pulses(tmp_path, classes=("up", "down", "flat"))
+    message = r"class 'flat' of task 'pulses' labels no sample of train .* exclude it with"
+    with pytest.raises(ConfigError, match=message):
+        build_finetuning(typed(config_of(tmp_path)), tmp_path / "run", strict=True)
+
+
 def test_heads_of_samples_are_not_for_windows(waves_root, tmp_path):
     config = config_of(waves_root)
     config.data.sets, config.labels.task = "waves", "wave"
