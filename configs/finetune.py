@@ -8,9 +8,11 @@ Arguments after the colon, ``name=value`` separated by commas:
     architecture  mae         our encoder: from --config.init_from, else from scratch
                   resnet1d_wang, xresnet1d101   the convolutional baselines, from scratch
     preset   tiny, small, base, upstream, debug   as in configs/pretrain.py, if from scratch
-    data     ptbxl, ptbxl_subset, mitbih, stress_predict, bonn, cinc2011, cinc2015, cinc2017,
+    data     ptbxl, ptbxl_subset, mitbih, bidmc, stress_predict, bonn, cinc2011, cinc2015, cinc2017,
              ppg_rhythm, sleep_edf, wesad, mimic3, challenge2021, ludb, brugada, eegmat
              prepared sets, each with its own task and split below
+    task     default     the task of the data set in configs/tasks.py
+             waves, …    another one of its tasks, with all classes; prepare --list has them
     attention  xla, cudnn, fused   for an encoder from scratch
 
 Validation chooses the model, its calibration and its thresholds; test is read once, at the end.
@@ -21,13 +23,14 @@ from ml_collections import ConfigDict
 
 from configs.pretrain import ARGUMENTS as PRETRAINING_ARGUMENTS
 from configs.pretrain import get_config as pretraining_config
-from configs.tasks import TASKS, add_task
+from configs.tasks import DEFAULT_TASK, SAMPLE_TASKS, TASKS, TASKS_OF, add_task
 from physio_mae_jax.experiment.typed_config import parse_argument
 
 ARGUMENTS = {
     "architecture": ("mae", "resnet1d_wang", "xresnet1d101"),
     "preset": PRETRAINING_ARGUMENTS["preset"],
     "data": TASKS,
+    "task": (DEFAULT_TASK, *sorted({task for tasks in TASKS_OF.values() for task in tasks})),
     "attention": PRETRAINING_ARGUMENTS["attention"],
 }
 
@@ -52,10 +55,12 @@ def get_config(argument: str = "") -> ConfigDict:
     config.window_seconds = scratch.window_seconds
     config.model = scratch.model  # for an encoder from scratch
 
-    add_task(config, chosen["data"], scratch.data)
+    add_task(config, chosen["data"], scratch.data, chosen["task"])
     config.balanced_sampling = False  # True: class-balanced sampling of training windows
 
     config.head = _head()
+    if chosen["task"] in SAMPLE_TASKS:
+        config.head.kind = "convolution"
     config.objective = ConfigDict()
     config.objective.focal_gamma = 0.0
     config.objective.label_smoothing = 0.0
@@ -85,7 +90,8 @@ def get_config(argument: str = "") -> ConfigDict:
 def _head() -> ConfigDict:
     """Head on the encoder's tokens."""
     head = ConfigDict()
-    head.kind = "linear"  # attention, event, reasoning, residual_mlp, statistics
+    # attention, event, reasoning, residual_mlp, statistics; of samples: linear, convolution
+    head.kind = "linear"
     head.num_queries = 16
     head.dropout_rate = 0.2
     head.arcface = False

@@ -1,7 +1,10 @@
 """Defaults of each data set for other configs: channels, task and split by subject."""
 
+import dataclasses
+
 from ml_collections import ConfigDict
 
+from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.preparation.recording import TrainingDefaults
 from physio_mae_jax.preparation.registry import LAYOUTS, training_defaults
 
@@ -13,17 +16,39 @@ _COLLECTED = {
 }
 DEFAULTS = {name: training_defaults(name) for name in LAYOUTS} | _COLLECTED
 TASKS = tuple(name for name, defaults in DEFAULTS.items() if defaults.task)
+# Tasks of each data set, of any variant.
+TASKS_OF = {
+    name: tuple(dict.fromkeys(task.name for make in variants.values() for task in make().tasks))
+    for name, variants in LAYOUTS.items()
+} | {name: (defaults.task,) for name, defaults in _COLLECTED.items()}
+# Those that label each sample.
+SAMPLE_TASKS = {
+    task.name
+    for variants in LAYOUTS.values()
+    for make in variants.values()
+    for task in make().tasks
+    if task.level == "sample"
+}
+DEFAULT_TASK = "default"
 
 
-def add_task(config: ConfigDict, name: str, data: ConfigDict) -> None:
+def add_task(config: ConfigDict, name: str, data: ConfigDict, task: str = DEFAULT_TASK) -> None:
     """Give a config the sections ``data``, ``labels`` and ``evaluation`` of a labeled task.
 
     Args:
         config: ConfigDict that receives the sections.
         name: One of ``TASKS``.
         data: Section ``data`` of ``configs/pretrain.py`` for the same data.
+        task: Another task of the data set, of which all classes are used.
     """
     chosen = DEFAULTS[name]
+    if task not in (DEFAULT_TASK, chosen.task):
+        if task not in TASKS_OF[name]:
+            raise ConfigError(
+                f"data set {name!r} has no task {task!r}; choose one of "
+                f"{', '.join(TASKS_OF[name])}."
+            )
+        chosen = dataclasses.replace(chosen, task=task, classes="", label_window_seconds=0.0)
     config.data = data
     config.data.split_rule = chosen.split_rule
     config.data.channels = chosen.channels

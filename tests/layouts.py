@@ -36,10 +36,12 @@ def prepare(name: str, source: Path, out: Path, on_invalid: str = "error") -> An
     return builder.prepare()
 
 
-def debug_run(name: str, root: Path, workdir: Path, **changes: Any) -> dict[str, Any]:
+def debug_run(
+    name: str, root: Path, workdir: Path, task: str = "default", **changes: Any
+) -> dict[str, Any]:
     """Fine-tune ``configs/finetune.py:preset=debug`` on a data set; return its evaluation."""
     base = name.partition("/")[0]
-    config = finetune_config.get_config(f"preset=debug,data={base}")
+    config = finetune_config.get_config(f"preset=debug,data={base},task={task}")
     config.data.root, config.data.sets, config.num_devices = str(root), name, 1
     config.update_from_flattened_dict(changes)
     with pytest.MonkeyPatch.context() as patch:

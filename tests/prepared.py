@@ -119,3 +119,57 @@ def _wave(subject: int, visit: int, seconds: int, rng: np.random.Generator) -> R
             "age": float(20 + subject + 30 * fast),
         },
     )
+
+
+PULSES = LabelTask(
+    name="pulses",
+    classes=("up", "down"),
+    level="sample",
+    exclusive=True,
+    channel_tasks={"II": "pulse_II", "PPG": "pulse_PPG"},
+)
+
+
+def pulses(
+    root: Path,
+    name: str = "pulses",
+    subjects: int = 16,
+    seconds: int = 12,
+    classes: tuple[str, ...] = PULSES.classes,
+) -> Path:
+    """Prepare pulses of 0.3 s, up or down, in noise: those of PPG are 0.2 s later than those of II.
+
+    Task 'pulses' has a class for each sample, from the interval tasks 'pulse_II' and 'pulse_PPG';
+    the first and the last second are not annotated. Attribute: fold (1 to 4). Classes after the
+    first two do not occur.
+    """
+    intervals = [
+        LabelTask(name=name, classes=classes, level="interval", exclusive=True)
+        for name in PULSES.channel_tasks.values()
+    ]
+    rng = np.random.default_rng(1)
+    recordings = [(f"p{i}", f"p{i}", _pulses(i, seconds, rng)) for i in range(subjects)]
+    task = dataclasses.replace(PULSES, classes=classes)
+    return prepare_made_up(root, name, (*intervals, task), recordings)
+
+
+def _pulses(subject: int, seconds: int, rng: np.random.Generator) -> Recording:
+    shape = np.sin(np.pi * np.arange(30) / 30)
+    signal = 0.1 * rng.normal(size=(2, seconds * 100))
+    annotations: dict[str, list[tuple[int, int, int]]] = {"pulse_II": [], "pulse_PPG": []}
+    for second in range(seconds):
+        label = int(rng.integers(2))
+        for row, (task, delay) in enumerate((("pulse_II", 30), ("pulse_PPG", 50))):
+            start = second * 100 + delay
+            signal[row, start : start + 30] += (2, -2)[label] * shape
+            if 0 < second < seconds - 1:
+                annotations[task].append((start, start + 30, label))
+    return Recording(
+        signal=signal.astype(np.float32),
+        channels=("II", "PPG"),
+        units=("mV", ""),
+        sampling_rate_hz=100.0,
+        annotations={n: Annotations.from_triples(found) for n, found in annotations.items()},
+        annotated={name: [(100, (seconds - 1) * 100)] for name in annotations},
+        attributes={"fold": subject % 4 + 1},
+    )

@@ -14,6 +14,7 @@ from physio_mae_jax.plots import (
     evaluation,
     reconstruction,
     retrieval,
+    segmentation,
 )
 from physio_mae_jax.plots.names import format_name
 from tests.hostile_names import NASTY
@@ -53,6 +54,16 @@ class TestPictures:
             **common, scalogram=scalogram, received=rng.random((3, 4, 2)), between=np.eye(3)
         )
         self.save(tmp_path, lambda: attention.draw_attention(attended))
+
+    def test_of_segmentations(self, names, tmp_path):
+        rng = np.random.default_rng(0)
+        classes = ("none", *dict.fromkeys(names))
+        labels = rng.integers(-1, len(classes), (2, 40)).repeat(5, axis=1)
+        channel = segmentation.SegmentedChannel(
+            " ".join(names[:2]), rng.normal(size=200), labels[0], labels[1]
+        )
+        flat = channel._replace(signal=np.zeros(200))
+        self.save(tmp_path, lambda: segmentation.draw_segmentation([channel, flat], classes, 100.0))
 
     def test_of_evaluations(self, names, tmp_path):
         grid = np.linspace(0, 1, 5)

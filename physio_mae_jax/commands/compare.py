@@ -24,7 +24,7 @@ from physio_mae_jax.evaluation.results import plain
 from physio_mae_jax.evaluation.summary import Cell, ComparedRun, ComparedTrial, summarize_comparison
 from physio_mae_jax.experiment.classifiers import MAE, EncoderInit, init_from_encoder
 from physio_mae_jax.experiment.configs import FinetuneConfig, ProbeConfig
-from physio_mae_jax.experiment.labeled_data import LabeledData, open_labeled
+from physio_mae_jax.experiment.labeled_data import LabeledData, open_labeled, require_window_labels
 from physio_mae_jax.experiment.run_metadata import provenance
 from physio_mae_jax.experiment.sweep import (
     check_complete,
@@ -181,12 +181,14 @@ class _SharedInputs:
     @functools.cached_property
     def data(self) -> LabeledData:
         """Labeled data of the task."""
-        return open_labeled(
+        data = open_labeled(
             self.config.data,
             self.config.labels,
             self.encoder.sampling_rate_hz,
             self.encoder.num_samples,
         )
+        require_window_labels(data.instances["train"], self.config.labels.task, "a comparison")
+        return data
 
 
 def _trial_runner(

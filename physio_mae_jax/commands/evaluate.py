@@ -17,6 +17,7 @@ from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data, re
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.splits import SPLITS, is_leaking
 from physio_mae_jax.data.unclear import warn_about_newly_recognized_names
+from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.evaluation.calibration import Calibration, load_calibration
 from physio_mae_jax.evaluation.protocol import (
@@ -25,6 +26,9 @@ from physio_mae_jax.evaluation.protocol import (
     instance_predictions,
 )
 from physio_mae_jax.evaluation.results import Evaluation
+from physio_mae_jax.evaluation.segmentation import SegmentationEvaluation
+from physio_mae_jax.evaluation.segmentation_predictions import SegmentationPredictions
+from physio_mae_jax.evaluation.segmentation_report import report_segmentation
 from physio_mae_jax.experiment.classifier_spec import ClassifierSpec
 from physio_mae_jax.experiment.classifiers import BASELINES, MAE, build_classifier
 from physio_mae_jax.experiment.run_directory import HINT, Seed, check_setting, read_run
@@ -88,10 +92,12 @@ class EvaluationRun:
 
     Attributes:
         workdir: Absolute path of the folder of the report.
-        predict: Function from instances to logits [U, Y].
-        source: Source of the recordings.
+        predict: Function from instances to logits [U, Y]; for segmentation to the classes of the
+            samples of their windows.
+        source, reader: Source of the recordings, and reader of their windows.
         instances: Instances to evaluate.
-        calibration: Calibration and thresholds chosen on validation of its training run.
+        calibration: Calibration and thresholds chosen on validation of its training run; None for
+            segmentation.
         config: Settings of the evaluation.
         context: Context shown on the report.
     """
@@ -99,15 +105,27 @@ class EvaluationRun:
     workdir: Path
     predict: Callable[[Instances], np.ndarray]
     source: ConcatSource
+    reader: WindowReader
     instances: Instances
-    calibration: Calibration
+    calibration: Calibration | None
     config: EvaluationConfig
     context: JsonObject
 
 
-def evaluate_run(run: EvaluationRun) -> Evaluation:
+def evaluate_run(run: EvaluationRun) -> Evaluation | SegmentationEvaluation:
     """Evaluate a model with its stored thresholds."""
-    predictions = instance_predictions(run.source, run.instances, run.predict(run.instances))
+    predicted = run.predict(run.instances)
+    if run.instances.kind == "segmentation":
+        classes = SegmentationPredictions.of_instances(run.reader, run.instances, predicted)
+        return report_segmentation(
+            run.workdir,
+            {"test": classes},
+            run.source,
+            run.reader,
+            run.context,
+            num_resamples=run.config.num_resamples,
+        )
+    predictions = instance_predictions(run.source, run.instances, predicted)
     return evaluate_and_report(
         run.workdir, {"test": predictions}, run.config, run.context, calibration=run.calibration
     )
@@ -139,6 +157,8 @@ def build_evaluation(config: EvaluateConfig, workdir: Path, *, strict: bool) -> 
         checkpoints.reject_damage()
         model_spec = ClassifierSpec.from_json(checkpoints.model_spec(), best)
         seen = checkpoints.trained_on()
+    if calibration is None and model_spec.labels.kind != "segmentation":
+        raise _unfinished(config.init_from)
     warn_about_newly_recognized_names(config.init_from, model_spec.input.channels)
     opened, instances = _open_evaluation_data(config, past, model_spec)
     recordings = np.unique(instances.recording).tolist()
@@ -149,6 +169,7 @@ def build_evaluation(config: EvaluateConfig, workdir: Path, *, strict: bool) -> 
         workdir=workdir,
         predict=predict,
         source=opened.source,
+        reader=opened.reader,
         instances=instances,
         calibration=calibration,
         config=config.evaluation,
@@ -219,7 +240,7 @@ def _open_evaluation_data(
     split = "train" if config.split == ALL_SPLITS else config.split
     instances = model_spec.labels
     # In the order of the outputs; the data may define more classes.
-    classes = instances.classes if instances.kind == "regression" else ",".join(instances.names)
+    classes = instances.classes if instances.kind == "regression" else ",".join(instances.chosen)
     recordings = require_split(opened, split, data)
     return opened, collect_instances(
         opened.source, opened.reader, recordings, instances.settings(classes)
@@ -238,19 +259,18 @@ def _prediction(
     if architecture == MAE:
         where = f"the model in {config.init_from}"
         encoder = parse_model_config(model_spec.model, where).for_platform(jax.default_backend())
-    num_outputs = len(model_spec.labels.names)
-    model, _ = build_classifier(
-        architecture, encoder, _head(model_spec, config.init_from), num_outputs
-    )
+    labels = model_spec.labels
+    head = _head(model_spec, config.init_from)
+    model, _ = build_classifier(architecture, encoder, head, len(labels.names), labels.kind)
     shape = (model_spec.input.num_channels, model_spec.input.num_samples)
     params, model_state = load_best(
         Path(config.init_from), model, shape, mesh, opened.reader.config.num_channels
     )
-    compiled = compile_prediction(model, mesh)
+    compiled = compile_prediction(model, labels.kind, mesh)
     mean, std = np.asarray(model_spec.targets.mean), np.asarray(model_spec.targets.std)
 
     def predict(instances: Instances) -> np.ndarray:
-        logits = predict_instances(
+        predicted = predict_instances(
             lambda batch: compiled(params, model_state, batch),
             opened.reader,
             instances,
@@ -258,7 +278,7 @@ def _prediction(
             config.batch_size,
             config.data.num_threads,
         )
-        return logits * std + mean
+        return predicted if labels.kind == "segmentation" else predicted * std + mean
 
     return predict
 
@@ -271,14 +291,21 @@ def _head(model_spec: ClassifierSpec, run: str) -> HeadConfig:
     return check_types(HeadConfig, dict(model_spec.head), where, HINT)
 
 
-def _load_calibration(run: str) -> Calibration:
+def _load_calibration(run: str) -> Calibration | None:
+    """Load the calibration of a finished run; None if only its evaluation is there."""
     path = Path(run) / "calibration.json"
-    if not path.is_file():
-        raise ConfigError(
-            f"the run in {run} has no calibration.json, so it is unfinished; repeat its command "
-            "to resume it."
-        )
-    return load_calibration(path)
+    if path.is_file():
+        return load_calibration(path)
+    if (Path(run) / "evaluation.json").is_file():
+        return None
+    raise _unfinished(run)
+
+
+def _unfinished(run: str) -> ConfigError:
+    return ConfigError(
+        f"the run in {run} has no calibration.json, so it is unfinished; repeat its command to "
+        "resume it."
+    )
 
 
 def _context(

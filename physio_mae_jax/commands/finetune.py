@@ -21,6 +21,9 @@ from physio_mae_jax.evaluation.protocol import (
     selection_metric,
 )
 from physio_mae_jax.evaluation.results import Evaluation
+from physio_mae_jax.evaluation.segmentation import SegmentationEvaluation
+from physio_mae_jax.evaluation.segmentation_predictions import SegmentationPredictions
+from physio_mae_jax.evaluation.segmentation_report import report_segmentation
 from physio_mae_jax.experiment.classifiers import EncoderInit, build_supervised_spec, resolve_init
 from physio_mae_jax.experiment.configs import FinetuneConfig
 from physio_mae_jax.experiment.labeled_data import LabeledData, open_labeled, report_context
@@ -73,7 +76,7 @@ class FinetuneRun:
     context: JsonObject
 
 
-def finetune(run: FinetuneRun) -> Evaluation:
+def finetune(run: FinetuneRun) -> Evaluation | SegmentationEvaluation:
     """Train, select the best model on validation, and evaluate it once on test."""
     train(run.training)
     _LOG.info(
@@ -87,16 +90,38 @@ def finetune(run: FinetuneRun) -> Evaluation:
         run.trainable.mesh,
     )
 
-    def predict(instances: Instances) -> np.ndarray:
-        logits = run.trainable.predict(params, model_state, instances)
-        return logits * run.target_std + run.target_mean
-
-    predictions = {
-        split: instance_predictions(run.source, run.instances[split], predict(run.instances[split]))
+    predicted = {
+        split: run.trainable.predict(params, model_state, run.instances[split])
         for split in ("validation", "test")
     }
     context = run.context | {"best step": run.trainable.best.step}
+    if run.trainable.spec.kind == "segmentation":
+        return _report_segmentation(run, predicted, context)
+    predictions = {
+        split: instance_predictions(
+            run.source, run.instances[split], logits * run.target_std + run.target_mean
+        )
+        for split, logits in predicted.items()
+    }
     return evaluate_and_report(run.training.workdir, predictions, run.config, context)
+
+
+def _report_segmentation(
+    run: FinetuneRun, predicted: Mapping[str, np.ndarray], context: JsonObject
+) -> SegmentationEvaluation:
+    """Evaluate the predicted classes of samples of each split."""
+    reader = run.trainable.reader
+    return report_segmentation(
+        run.training.workdir,
+        {
+            split: SegmentationPredictions.of_instances(reader, run.instances[split], classes)
+            for split, classes in predicted.items()
+        },
+        run.source,
+        reader,
+        context,
+        num_resamples=run.config.num_resamples,
+    )
 
 
 def build_finetuning(

@@ -26,6 +26,7 @@ from physio_mae_jax.evaluation.report import write_report
 from physio_mae_jax.evaluation.results import Evaluation, plain
 from physio_mae_jax.experiment.classifiers import EncoderInit, resolve_init
 from physio_mae_jax.experiment.configs import FinetuneConfig
+from physio_mae_jax.experiment.labeled_data import require_window_labels
 from physio_mae_jax.experiment.run_metadata import provenance
 from physio_mae_jax.experiment.sweep import (
     check_complete,
@@ -174,6 +175,7 @@ class _Folds:
         instances = collect_instances(
             opened.source, opened.reader, opened.splits["train"], self.config.labels
         )
+        require_window_labels(instances, self.config.labels.task, "leaving subjects out")
         found = sorted({opened.source.recordings[int(i)].subject_id for i in instances.recording})
         if len(found) < _MIN_SUBJECTS:
             raise DataError(

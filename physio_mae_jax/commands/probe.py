@@ -25,7 +25,12 @@ from physio_mae_jax.evaluation.protocol import (
 from physio_mae_jax.evaluation.results import Evaluation
 from physio_mae_jax.experiment.classifiers import EncoderInit, init_from_encoder
 from physio_mae_jax.experiment.configs import ProbeConfig
-from physio_mae_jax.experiment.labeled_data import LabeledData, open_labeled, report_context
+from physio_mae_jax.experiment.labeled_data import (
+    LabeledData,
+    open_labeled,
+    report_context,
+    require_window_labels,
+)
 from physio_mae_jax.experiment.pretrained_encoders import random_init
 from physio_mae_jax.experiment.run_metadata import count_devices, write_run_metadata
 from physio_mae_jax.experiment.typed_config import read_config
@@ -156,6 +161,7 @@ def build_probe(
     data = data or open_labeled(
         config.data, config.labels, encoder_init.sampling_rate_hz, encoder_init.num_samples
     )
+    require_window_labels(data.instances["train"], config.labels.task, "a probe")
     data = data.with_fraction(config.label_fraction, config.seed)
     splits = ("train", "validation") if config.refit else ("train",)
     seen = data.training_provenance(

@@ -5,6 +5,8 @@ divided by subject (``opening``), read as windows (``windows``) and batched (``p
 
 Modules::
 
+    annotation_windows windows around events, or within intervals of one state, that lie in gap-free
+                       signal
     arrays             recordings that are arrays in memory, or mapped from a file, as a
                        ``SignalSource``
     batch_memory       memory of batches that is used again
@@ -27,6 +29,7 @@ Modules::
     json_types         converting decoded JSON to dataclasses, with type checks of every field
     labeled_batches   batches of labeled instances: drawn at random for training, in order for
                        evaluation
+    label_fraction     a fraction of the training subjects in which every class is represented
     labels             labels of the recordings of prepared data sets
     listing            formatting lists of problems in a message of bounded length
     opening            opening data: from data set names to readable windows, checked and split by
@@ -43,6 +46,7 @@ Modules::
     restricted_pickle  reading arrays from untrusted pickles, without executing anything in them
     sample_cache       bounded in-memory cache of decoded samples, so that later epochs do not
                        decode them again
+    sample_labels      a class for every sample of every channel of a window, made from intervals
     sealed_json        JSON files with hashes of their fields, which detect changes
     sets               opening data sets by name, and concatenating several into one source
     source             the interface between the pipeline and any collection of recordings

@@ -1,33 +1,33 @@
 """Labeled instances to evaluate: whole recordings, beats, or intervals of one state.
 
 An *instance* is the unit that has a label. A recording is an instance with many windows, whose
-predictions are averaged; a beat or an interval is an instance with one window.
+predictions are averaged; a beat or an interval is an instance with one window. Of a task that
+labels samples, an instance is a recording, and its windows follow each other.
 """
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
 
-from physio_mae_jax.data.labels import (
-    RecordingLabels,
-    check_classes,
-    class_names,
-    get_task,
-    recording_labels,
+from physio_mae_jax.data.annotation_windows import annotation_windows
+from physio_mae_jax.data.labels import RecordingLabels, class_names, get_task, recording_labels
+from physio_mae_jax.data.sample_labels import (
+    SAMPLE_LEVEL,
+    UNLABELED,
+    SampleLabels,
+    sample_classes,
 )
-from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.window_starts import WindowStarts
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.setting_ranges import check_fields
-from physio_mae_jax.types import JsonMapping
 
 _LOG = logging.getLogger(__name__)
-ProblemType = Literal["multilabel", "multiclass", "regression"]
+ProblemType = Literal["multilabel", "multiclass", "regression", "segmentation"]
 _ATTRIBUTE = "attribute:"
 
 
@@ -38,10 +38,10 @@ class LabelConfig:
     Attributes:
         task: Name of a task of the prepared data sets, or 'attribute:age' to predict a number.
         classes: Comma-separated class names; a name with a comma is written in quotes. Instances of
-            other classes are excluded. '' for all.
+            other classes are excluded; samples of other classes count as 'none'. '' for all.
         require_label: Whether recordings without a class are excluded ('multilabel' only).
-        max_windows: Maximum number of evenly spread windows that a recording's prediction is
-            averaged over.
+        max_windows: Maximum number of evenly spread windows of a recording that are predicted. The
+            prediction of a whole recording is their average.
         event_offset: Position of an event in its window, from 0 (start) to 1 (end).
         window_seconds: Window length (s); 0 for the length the encoder was trained on.
         window_stride: Distance between window starts within an interval, in window lengths.
@@ -65,14 +65,17 @@ class Instances:
 
     Attributes:
         kind: Kind of the task.
-        classes: Class names [Y]; for regression the name of the predicted number.
+        classes: Class names [Y]; for regression the name of the predicted number; for segmentation
+            'none' first.
         recording: [U] index of each instance's recording in the source.
         ids: [U] text id of each instance.
-        targets: [U, Y] float32: 0 or 1, one-hot rows for exclusive classes, or numbers.
+        targets: [U, Y] float32: 0 or 1, one-hot rows for exclusive classes, or numbers. For
+            segmentation the number of labeled samples of each class.
         first, last: [U] first and last start of windows that show the instance, in samples at the
             model's rate; -1 for any start of the recording.
         window_instance, window_start: [n] instance and start of each evaluation window, in the
             order of the instances.
+        sample_labels: Labels of the samples of a window, for segmentation.
     """
 
     kind: ProblemType
@@ -84,9 +87,43 @@ class Instances:
     last: np.ndarray
     window_instance: np.ndarray
     window_start: np.ndarray
+    sample_labels: SampleLabels | None = None
 
     def __len__(self) -> int:
         return len(self.recording)
+
+    def window_targets(
+        self, instances: Sequence[int], windows: Sequence[tuple[int, int]]
+    ) -> np.ndarray:
+        """Return the targets of windows (recording, start) of instances.
+
+        Returns:
+            [B, Y] float32 as in ``targets``; [B, M, L] int8 for segmentation, see
+            ``SampleLabels.of_windows``.
+        """
+        if self.sample_labels is None:
+            return self.targets[np.asarray(instances)]
+        return self.sample_labels.of_windows(windows)
+
+    def evaluation_targets(self) -> np.ndarray:
+        """Return the targets that predictions are compared with.
+
+        Returns:
+            ``targets`` [U, Y]; for segmentation the labels [n, M, L] int8 of the evaluation
+            windows, where each sample of a recording has its label in one window only.
+        """
+        if self.sample_labels is None:
+            return self.targets
+        recordings = self.recording[self.window_instance]
+        labels = self.sample_labels.of_windows(
+            list(zip(recordings.tolist(), self.window_start.tolist(), strict=True))
+        )
+        for window in range(1, len(labels)):
+            if recordings[window] == recordings[window - 1]:
+                end = self.window_start[window - 1] + labels.shape[-1]
+                shared = max(0, int(end - self.window_start[window]))
+                labels[window, :, :shared] = UNLABELED
+        return labels
 
     def subset(self, chosen: np.ndarray) -> "Instances":
         """Return the instances at the given ascending indices."""
@@ -121,10 +158,13 @@ def collect_instances(
     """
     if config.task.startswith(_ATTRIBUTE):
         instances = _attribute_instances(source, reader, indices, config)
-    elif _get_level(source, indices, config.task) == "recording":
-        instances = _recording_instances(source, reader, indices, config)
     else:
-        instances = _annotation_instances(source, reader, indices, config)
+        level = _get_level(source, indices, config.task)
+        if level == SAMPLE_LEVEL:
+            return _sample_instances(source, reader, indices, config)
+        by_recording = level == "recording"
+        find = _recording_instances if by_recording else _annotation_instances
+        instances = find(source, reader, indices, config)
     instances = _select_classes(instances, config)
     if not len(instances):
         raise DataError(f"none of {len(indices)} recordings has a label of task {config.task!r}.")
@@ -133,18 +173,9 @@ def collect_instances(
 
 def _select_classes(instances: Instances, config: LabelConfig) -> Instances:
     """Keep the classes named in the config, in that order."""
-    class_list = class_names(config.classes, instances.classes)
+    class_list = _chosen_classes(config, instances.classes)
     if not class_list:
         return instances
-    for name in class_list:
-        if class_list.count(name) > 1:
-            raise ConfigError(f"labels.classes names {name!r} more than once.")
-        if name not in instances.classes:
-            shown = [f'"{known}"' if "," in known else known for known in instances.classes]
-            raise ConfigError(
-                f"labels.classes names {name!r}; task {config.task!r} has {', '.join(shown)}. "
-                "Write a name with a comma in quotes: labels.classes='\"a, b\",c'."
-            )
     columns = [instances.classes.index(name) for name in class_list]
     instances = dataclasses.replace(
         instances,
@@ -154,6 +185,21 @@ def _select_classes(instances: Instances, config: LabelConfig) -> Instances:
     if instances.kind == "multiclass" or config.require_label:
         instances = instances.subset(np.flatnonzero(instances.targets.any(axis=1)))
     return instances
+
+
+def _chosen_classes(config: LabelConfig, known: Sequence[str]) -> list[str]:
+    """Return the classes named in the config, which must be known; empty if it names none."""
+    class_list = class_names(config.classes, known)
+    for name in class_list:
+        if class_list.count(name) > 1:
+            raise ConfigError(f"labels.classes names {name!r} more than once.")
+        if name not in known:
+            shown = [f'"{other}"' if "," in other else other for other in known]
+            raise ConfigError(
+                f"labels.classes names {name!r}; task {config.task!r} has {', '.join(shown)}. "
+                "Write a name with a comma in quotes: labels.classes='\"a, b\",c'."
+            )
+    return class_list
 
 
 def _get_level(source: ConcatSource, indices: Sequence[int], task: str) -> str:
@@ -206,6 +252,32 @@ def _attribute_instances(
     return _make_instances(source, reader, list(found), config, "regression", (name,), targets)
 
 
+def _sample_instances(
+    source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: LabelConfig
+) -> Instances:
+    """List the recordings with labeled samples, and windows that cover them."""
+    known = sample_classes(source, indices, config.task)
+    chosen = _chosen_classes(config, known) or known
+    labels = SampleLabels(source, reader, config.task, chosen)
+    counts = {index: labels.count(index) for index in indices}
+    kept = [index for index, count in counts.items() if count.any()]
+    if len(kept) < len(indices):
+        _LOG.info(
+            "task %s: %d of %d recordings have no labeled sample and are excluded",
+            *(config.task, len(indices) - len(kept), len(indices)),
+        )
+    if not kept:
+        raise DataError(
+            f"none of {len(indices)} recordings has a labeled sample of task {config.task!r} in "
+            "the channels of data.channels."
+        )
+    targets = np.asarray([counts[index] for index in kept], np.float32)
+    instances = _make_instances(
+        source, reader, kept, config, "segmentation", labels.classes, targets, WindowStarts.covering
+    )
+    return dataclasses.replace(instances, sample_labels=labels)
+
+
 def _make_instances(
     source: ConcatSource,
     reader: WindowReader,
@@ -214,10 +286,11 @@ def _make_instances(
     kind: ProblemType,
     classes: tuple[str, ...],
     targets: np.ndarray,
+    tile: Callable[[WindowStarts, int], list[int]] = WindowStarts.end_to_end,
 ) -> Instances:
     window_instance, window_start = [], []
     for instance, index in enumerate(indices):
-        starts = reader.starts(index).end_to_end(reader.config.num_samples)
+        starts = tile(reader.starts(index), reader.config.num_samples)
         chosen = np.linspace(0, len(starts) - 1, min(config.max_windows, len(starts))).astype(int)
         window_instance += [instance] * len(chosen)
         window_start += [starts[i] for i in chosen]
@@ -239,112 +312,17 @@ def _annotation_instances(
     source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: LabelConfig
 ) -> Instances:
     """List events, or windows of intervals, that lie within gap-free signal."""
-    windows: list[tuple[int, int, int, int, int]] = []  # recording, start, first, last, class
-    num_excluded = 0
-    descriptions: dict[int, JsonMapping] = {}
-    for index in indices:
-        origin, position = source.origin(index)
-        assert isinstance(origin, PreparedSource)
-        description = descriptions.setdefault(id(origin), get_task(origin, config.task))
-        starts, info = reader.starts(index), source.recordings[index]
-        scale = reader.config.sampling_rate_hz / info.sampling_rate_hz
-        find = _window_from_event if description["level"] == "event" else _windows_from_intervals
-        for begin, end, label in origin.records[position].annotations.get(config.task, ()):
-            found = find(begin * scale, end * scale, starts, reader.config.num_samples, config)
-            num_excluded += not found
-            windows += [(index, *window, label) for window in found]
-    if num_excluded:
-        _LOG.info(
-            "task %s: %d annotations are excluded: near an end or a gap, or shorter than a window",
-            *(config.task, num_excluded),
-        )
-    classes = {tuple(description["classes"]) for description in descriptions.values()}
-    if len(classes) != 1:
-        raise DataError(
-            f"task {config.task!r} has different classes in the data sets; evaluate them "
-            "separately."
-        )
-    names = classes.pop()
-    table = np.asarray(windows, np.int64).reshape(-1, 5)
-    for recording, label in set(zip(table[:, 0].tolist(), table[:, 4].tolist(), strict=True)):
-        check_classes([label], names, config.task, source, recording)
+    table, names = annotation_windows(
+        source, reader, indices, config.task, config.event_offset, config.window_stride
+    )
     return Instances(
         kind="multiclass",
         classes=names,
         recording=table[:, 0],
-        ids=np.asarray([f"{source.name(r)}@{s}" for r, s, *_ in windows], dtype=str),
+        ids=np.asarray([f"{source.name(r)}@{s}" for r, s, *_ in table.tolist()], dtype=str),
         targets=np.eye(len(names), dtype=np.float32)[table[:, 4]],
         first=table[:, 2],
         last=table[:, 3],
         window_instance=np.arange(len(table)),
         window_start=table[:, 1],
     )
-
-
-def _window_from_event(
-    begin: float, end: float, starts: WindowStarts, length: int, config: LabelConfig
-) -> list[tuple[int, int, int]]:
-    """Return (start, start, start) of the window around an event, if it has no gap."""
-    start = round(begin - config.event_offset * length)
-    return [(start, start, start)] if starts.contains(start) else []
-
-
-def _windows_from_intervals(
-    begin: float, end: float, starts: WindowStarts, length: int, config: LabelConfig
-) -> list[tuple[int, int, int]]:
-    """Return (start, first, last) of windows within an interval.
-
-    Training windows may begin up to half a step earlier or later.
-    """
-    low, high = int(np.ceil(begin)), int(end) - length
-    step = max(1, round(config.window_stride * length))
-    windows = []
-    for start in range(low, high + 1, step):
-        first, last = max(low, start - step // 2), min(high, start + step // 2)
-        if starts.contains(start) and starts.contains(first) and starts.contains(last):
-            windows.append((start, first, last))
-    return windows
-
-
-def choose_fraction(
-    instances: Instances, subjects: Sequence[str], fraction: float, seed: int
-) -> Instances:
-    """Keep the instances of a fraction of the subjects, with every class represented.
-
-    Args:
-        instances: Training instances.
-        subjects: [U] subject key of each instance.
-        fraction: Fraction of the subjects to keep, in (0, 1].
-        seed: Seed of the random choice.
-
-    Returns:
-        Instances of at least one subject of every class that occurs: subjects are drawn within
-        strata; the stratum of a subject is the rarest class among its instances.
-    """
-    if not 0 < fraction <= 1:
-        raise ConfigError(f"label_fraction must be in (0, 1]; got {fraction}.")
-    if fraction == 1:
-        return instances
-    stratum = rarest_class(instances.targets, subjects, instances.kind)
-    rng = np.random.default_rng(seed)
-    chosen: set[str] = set()
-    for value in sorted(set(stratum.values())):
-        members = sorted(name for name, label in stratum.items() if label == value)
-        count = max(1, round(fraction * len(members)))
-        chosen |= {members[i] for i in rng.permutation(len(members))[:count]}
-    return instances.subset(np.flatnonzero([name in chosen for name in subjects]))
-
-
-def rarest_class(targets: np.ndarray, subjects: Sequence[str], kind: str) -> dict[str, int]:
-    """Return the rarest class among each subject's instances; -1 for none and for regression."""
-    if kind == "regression":
-        return dict.fromkeys(subjects, -1)
-    classes_by_subject: dict[str, np.ndarray] = {}
-    for name, row in zip(subjects, targets > 0, strict=True):
-        classes_by_subject[name] = classes_by_subject.get(name, False) | row
-    count = np.sum(list(classes_by_subject.values()), axis=0)
-    order = np.argsort(count, kind="stable")
-    return {
-        name: next((int(c) for c in order if classes[c]), -1)
-        for name, classes in classes_by_subject.items()
-    }

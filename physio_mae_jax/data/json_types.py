@@ -2,9 +2,9 @@
 
 Supported types: str, bool, int, float, ``Any``, ``Literal``, ``X | Y``,
 ``tuple[X, ...]``, ``tuple[X, Y]``, ``Sequence[X]``, ``Mapping[str, X]``, dataclasses and typed
-dictionaries of these, and ``Annotated[int, Between(0, 9)]``. An integer is accepted as a float, but
-neither text nor a boolean is accepted as a number. Floats must be finite; integers have 64 bits
-unless a range is given.
+dictionaries of these, also with ``NotRequired`` keys, and ``Annotated[int, Between(0, 9)]``. An
+integer is accepted as a float, but neither text nor a boolean is accepted as a number. Floats must
+be finite; integers have 64 bits unless a range is given.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar, Union, cast
+from typing import Annotated, Any, Literal, NotRequired, TypeVar, Union, cast
 
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.printable import show
@@ -95,7 +95,7 @@ def _make_check(kind: object) -> _Check:
     if dataclasses.is_dataclass(kind):
         return _dataclass_check(cast(type, kind))
     if typing.is_typeddict(kind):
-        return _object_check(dict, typing.get_type_hints(kind, include_extras=True), ())
+        return _typed_dict_check(kind)
     if origin is Annotated:
         return _number_check(arguments[0], arguments[1])
     if origin is Literal:
@@ -109,6 +109,14 @@ def _make_check(kind: object) -> _Check:
     if origin in (dict, Mapping):
         return functools.partial(_check_mapping, _make_check(arguments[1]))
     raise TypeError(f"no check for {kind!r}")
+
+
+def _typed_dict_check(kind: Any) -> _Check:
+    hints = {
+        name: typing.get_args(hint)[0] if typing.get_origin(hint) is NotRequired else hint
+        for name, hint in typing.get_type_hints(kind, include_extras=True).items()
+    }
+    return _object_check(dict, hints, sorted(kind.__optional_keys__))
 
 
 def _dataclass_check(kind: type) -> _Check:

@@ -26,26 +26,28 @@ class _RandomInstanceCrop:
         self._instances = instances
         self._augments = augments
 
-    def __call__(self, element: int, rng: np.random.Generator) -> tuple[WindowDraw, np.ndarray]:
+    def __call__(self, element: int, rng: np.random.Generator) -> tuple[WindowDraw, int]:
         instances, recording = self._instances, int(self._instances.recording[element])
         if instances.first[element] < 0:
             starts = self._reader.starts(recording)
             start = starts[int(rng.integers(len(starts)))]
         else:
             start = int(rng.integers(instances.first[element], instances.last[element] + 1))
-        draw = WindowDraw.of(recording, start, rng=rng if self._augments else None)
-        return draw, instances.targets[element]
+        return WindowDraw.of(recording, start, rng=rng if self._augments else None), element
 
 
 class _ReadLabeledBatch:
-    """Reads and augments the windows of a batch, and stacks their targets."""
+    """Reads and augments the windows of a batch, and adds their targets."""
 
-    def __init__(self, reader: WindowReader, config: LoaderConfig) -> None:
+    def __init__(self, reader: WindowReader, instances: Instances, config: LoaderConfig) -> None:
         self._read = ReadBatch(reader, config.augment)
+        self._instances = instances
 
-    def __call__(self, drawn: Sequence[tuple[WindowDraw, np.ndarray]]) -> Example:
-        draws, targets = zip(*drawn, strict=True)
-        return self._read(draws) | {"target": np.stack(targets)}
+    def __call__(self, drawn: Sequence[tuple[WindowDraw, int]]) -> Example:
+        draws, elements = zip(*drawn, strict=True)
+        # No augmentation moves samples in time, so the labels of samples stay where they are.
+        windows = [(draw.recording, draw.start) for draw in draws]
+        return self._read(draws) | {"target": self._instances.window_targets(elements, windows)}
 
 
 def labeled_training_batches(
@@ -61,7 +63,8 @@ def labeled_training_batches(
             (according to the rarest class of a multi-label instance).
 
     Yields:
-        Entries of ``WindowReader.read`` and 'target' [Y] float32, with a leading axis.
+        Entries of ``WindowReader.read`` and 'target', see ``Instances.window_targets``, with a
+        leading axis.
     """
     slots = np.repeat(
         np.arange(len(instances)), balancing_repeats(instances.targets) if balanced else 1
@@ -70,7 +73,7 @@ def labeled_training_batches(
         InfiniteShuffle(slots, config.seed),
         config,
         _RandomInstanceCrop(reader, instances, not config.augment.is_off),
-        _ReadLabeledBatch(reader, config),
+        _ReadLabeledBatch(reader, instances, config),
     )
 
 

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 from physio_mae_jax.data.format_version import unreadable_version
 from physio_mae_jax.data.json_reader import read_json_lines
@@ -52,9 +52,10 @@ class StoredTask(TypedDict):
 
     name: str
     classes: Sequence[str]
-    level: Literal["recording", "event", "interval"]
+    level: Literal["recording", "event", "interval", "sample"]
     exclusive: bool
     description: str
+    channel_tasks: NotRequired[Mapping[str, str]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,8 @@ class PreparedRecord:
         findings: Findings of ``signals.quality``: kind, channel, runs, detail.
         conversions: Descriptions of conversions applied to the samples.
         block_hashes: Hashes of ``data.fingerprints.block_hashes``.
+        annotated: Task of level 'interval' -> [start, stop) ranges in samples in which every
+            interval is marked.
     """
 
     record_id: str
@@ -90,6 +93,9 @@ class PreparedRecord:
     findings: Sequence[StoredArtifact]
     conversions: Sequence[str]
     block_hashes: Sequence[_Hash]
+    annotated: Mapping[str, Sequence[tuple[_Count, _Count]]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def to_json(self) -> JsonObject:
         """Return the content of a line of ``recordings.jsonl``."""
@@ -143,7 +149,8 @@ class PreparedMetadata:
         name, variant, version: Identification of the data set.
         channels: Channel name -> unit, for all channels of any recording.
         sampling_rates_hz: Sampling rates of the recordings in Hz, ascending.
-        tasks: 'name', 'classes', 'level', 'exclusive' and 'description' of each task.
+        tasks: 'name', 'classes', 'level', 'exclusive', 'description' and, since per-sample labels
+            exist, 'channel_tasks' of each task.
         filters: Description of filters applied at the source, as far as known.
         num_recordings, num_subjects: Number of recordings and subjects.
         content_hash: Hash over ids and samples; equal for equal data.
@@ -259,6 +266,13 @@ def _contradiction(record: PreparedRecord) -> str:
         for start, stop in finding["runs"]:
             if not start <= stop <= record.num_samples:
                 return f"a finding has the run [{start}, {stop}), which is outside the signal"
+    for task, ranges in record.annotated.items():
+        for start, stop in ranges:
+            if not start <= stop <= record.num_samples:
+                return (
+                    f"the annotated range [{start}, {stop}) of task {show(task)} is outside the "
+                    "signal"
+                )
     if not record.channels:
         return "it has no channels"
     return ""

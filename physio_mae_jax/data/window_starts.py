@@ -53,6 +53,13 @@ class WindowStarts:
             for start in range(int(first), int(first + count), length)
         ]
 
+    def covering(self, length: int) -> list[int]:
+        """Return the starts of ``end_to_end`` and, for the rest of an interval, its last start."""
+        starts = []
+        for first, count in zip(self.first.tolist(), self.count.tolist(), strict=True):
+            starts += sorted({*range(first, first + count, length), first + count - 1})
+        return starts
+
 
 def window_starts(
     num_samples: int,

@@ -5,6 +5,7 @@ In shapes (letters as in ``physio_mae_jax``) ``...`` stands for [Z] bootstrap re
 Modules::
 
     batched_map      application of a compiled function to any number of windows
+    boundaries       onsets and offsets of labeled runs of samples, matched within a tolerance
     bootstrap        confidence intervals by a stratified, paired bootstrap over subjects
     calibration      calibration and thresholds, fitted on the validation split only
     caveats          caveats that a report shows before its metrics, and how the metrics are defined
@@ -31,6 +32,11 @@ Modules::
     results          content of an evaluation, and its JSON
     retrieval        cross-modal retrieval: the ECG recorded with a PPG, and the PPG recorded with
                      an ECG
+    segmentation     metrics of classes of samples: F1 by sample, and errors of onsets and offsets
+    segmentation_predictions
+                     predicted and annotated classes of the samples of windows
+    segmentation_report
+                     report, JSON, predictions and plot of an evaluation of classes of samples
     subgroups        metrics by sex and age, with a bootstrap within each subgroup
     summary          metrics of several models on the same instances: means over seeds and paired
                      differences

@@ -7,7 +7,7 @@ from physio_mae_jax.evaluation.results import Evaluation
 
 # Start of ``data.contamination.ContaminationReport.format_line`` if nothing was found.
 _UNCONTAMINATED_PREFIX = "contamination: none of"
-_MIN_SUBJECTS_FOR_INTERVAL = 20
+MIN_SUBJECTS_FOR_INTERVAL = 20
 
 
 def reported_split(evaluations: Mapping[str, Evaluation]) -> str:
@@ -24,11 +24,7 @@ def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, object]
     """Return the caveats a reader must know before any metric; may be empty."""
     split = reported_split(evaluations)
     evaluated = evaluations[split]
-    found = []
-    if not context.get("contamination"):
-        found.append("Contamination was not checked: the model may have seen these subjects.")
-    elif not is_uncontaminated(context):
-        found.append(escape(str(context["contamination"])))
+    found = contamination_caveats(context)
     if split != "test":
         found.append("No test split was evaluated; model selection used these same instances.")
     elif evaluated.num_threshold_subjects:
@@ -36,12 +32,19 @@ def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, object]
             f"Thresholds were chosen on {evaluated.num_threshold_subjects} of the "
             f"{evaluated.num_subjects} subjects of the test split; the metrics are biased upwards."
         )
-    if evaluated.num_subjects < _MIN_SUBJECTS_FOR_INTERVAL:
+    if evaluated.num_subjects < MIN_SUBJECTS_FOR_INTERVAL:
         found.append(
             f"Only {evaluated.num_subjects} subject{'s' * (evaluated.num_subjects != 1)}: "
             "intervals are too narrow, and other subjects may differ from all of them."
         )
     return found
+
+
+def contamination_caveats(context: Mapping[str, object]) -> list[str]:
+    """Return what a reader must know of training on the evaluated subjects; empty if none."""
+    if not context.get("contamination"):
+        return ["Contamination was not checked: the model may have seen these subjects."]
+    return [] if is_uncontaminated(context) else [escape(str(context["contamination"]))]
 
 
 def interpretation_notes(evaluated: Evaluation) -> str:

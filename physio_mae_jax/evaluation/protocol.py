@@ -17,6 +17,7 @@ from physio_mae_jax.evaluation.evaluation import compare, evaluate
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.report import write_report
 from physio_mae_jax.evaluation.results import Evaluation
+from physio_mae_jax.evaluation.segmentation import sample_macro_f1
 from physio_mae_jax.setting_ranges import check_fields
 
 # Recording attributes that define subgroups.
@@ -128,8 +129,11 @@ def selection_metric(kind: str) -> tuple[str, Callable[[np.ndarray, np.ndarray],
     """Return name and function of the validation metric to maximize.
 
     Macro AUROC over the classes with positives and negatives in validation; for regression, minus
-    the mean absolute error (in standard deviations of the training targets).
+    the mean absolute error (in standard deviations of the training targets). For segmentation the
+    mean F1 by sample over the classes of intervals.
     """
+    if kind == "segmentation":
+        return "macro_f1", sample_macro_f1
     if kind == "regression":
         return "minus_mae", lambda logits, targets: -float(np.abs(logits - targets).mean())
 

@@ -73,7 +73,7 @@ def render_report(
         f"## How to read this\n\n{interpretation_notes(evaluated)}",
         "## How to reproduce it",
     ]
-    sections += [_reproduction(context)]
+    sections += [render_reproduction(context)]
     return "\n\n".join(sections) + "\n"
 
 
@@ -283,7 +283,8 @@ def _comparisons(comparisons: Sequence[Comparison]) -> str:
     return f"{table(header, rows)}\n\n{note}"
 
 
-def _reproduction(context: Mapping[str, object]) -> str:
+def render_reproduction(context: Mapping[str, object]) -> str:
+    """Render the command and the provenance of a report's context."""
     command = str(context.get("command", "not stated"))
     block = "\n".join(f"    {printable(line, None)}" for line in command.splitlines())
     shown = {name: value for name, value in context.items() if name not in _ELSEWHERE}

@@ -19,6 +19,11 @@ class StoredLabels(LabelConfig):
     kind: ProblemType
     names: tuple[str, ...]
 
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Classes of the task that the outputs stand for, in order."""
+        return self.names[1:] if self.kind == "segmentation" else self.names
+
     def settings(self, classes: str) -> LabelConfig:
         """Return the instance settings for evaluating ``classes``."""
         values = {

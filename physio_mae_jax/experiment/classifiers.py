@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 
-from physio_mae_jax.data.instances import Instances
+from physio_mae_jax.data.instances import Instances, ProblemType
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.configs import FinetuneConfig
 from physio_mae_jax.experiment.model_section import count_window_samples
@@ -16,8 +16,10 @@ from physio_mae_jax.experiment.pretrained_encoders import (
 )
 from physio_mae_jax.experiment.run_metadata import check_attention
 from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.heads import HEADS, SAMPLE_HEADS
 from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.models.heads.classifier import Classifier
+from physio_mae_jax.models.heads.segmenter import Segmenter
 from physio_mae_jax.models.resnet import BASELINES
 from physio_mae_jax.models.resnet_classifier import ConvolutionalClassifier
 from physio_mae_jax.models.window_batch import Windows
@@ -113,7 +115,11 @@ def init_from_encoder(
 
 
 def build_classifier(
-    architecture: str, encoder: MaeConfig | None, head: HeadConfig, num_outputs: int
+    architecture: str,
+    encoder: MaeConfig | None,
+    head: HeadConfig,
+    num_outputs: int,
+    kind: ProblemType,
 ) -> tuple[SupervisedModel, JsonObject]:
     """Make the model, and the model_spec stored in its checkpoints.
 
@@ -122,14 +128,42 @@ def build_classifier(
         encoder: Encoder configuration, for 'mae'.
         head: Settings of the head; a baseline has its own head.
         num_outputs: Number of outputs Y.
+        kind: Kind of the task; 'segmentation' has a class for every sample.
+
+    Raises:
+        ConfigError: The architecture or the head has no outputs for samples.
     """
+    if kind == "segmentation":
+        _check_sample_outputs(architecture, head)
+    elif head.kind not in HEADS:
+        raise ConfigError(
+            f"head.kind={head.kind!r} is for tasks that label samples; choose one of "
+            f"{', '.join(HEADS)}."
+        )
     if encoder is None:
         baseline = BASELINES[architecture]
         model_spec = {"model": dataclasses.asdict(baseline), "head": {"num_classes": num_outputs}}
         return ConvolutionalClassifier(baseline, num_outputs), model_spec
     settings = dataclasses.replace(head, num_classes=num_outputs)
     model_spec = {"model": dataclasses.asdict(encoder), "head": dataclasses.asdict(settings)}
+    if kind == "segmentation":
+        return Segmenter(encoder, settings), model_spec
     return Classifier(encoder, settings), model_spec
+
+
+def _check_sample_outputs(architecture: str, head: HeadConfig) -> None:
+    """Raise unless a model has outputs for every sample."""
+    if architecture != MAE:
+        raise ConfigError(
+            f"architecture {architecture!r} has no outputs for samples, which a task of level "
+            f"'sample' labels; set architecture={MAE!r}."
+        )
+    if head.kind not in SAMPLE_HEADS or head.arcface:
+        raise ConfigError(
+            f"head.kind={head.kind!r} with head.arcface={head.arcface} summarizes windows; a task "
+            f"of level 'sample' needs head.kind={' or '.join(map(repr, SAMPLE_HEADS))} and "
+            "head.arcface=False."
+        )
 
 
 def build_supervised_spec(
@@ -153,7 +187,11 @@ def build_supervised_spec(
         encoder = dataclasses.replace(encoder, drop_path_rate=config.drop_path_rate)
     head = dataclasses.replace(config.head, event_offset=config.labels.event_offset)
     model, model_spec = build_classifier(
-        config.architecture, encoder, head, instances.targets.shape[1]
+        config.architecture,
+        encoder,
+        head,
+        instances.targets.shape[1],
+        instances.kind,
     )
     multipliers = None
     if encoder_init.config is not None:
@@ -201,11 +239,29 @@ def _check_learning(config: FinetuneConfig, encoder_init: EncoderInit, kind: str
         *(objective.focal_gamma, objective.label_smoothing, objective.balance != "none"),
         config.balanced_sampling,
     )
+    if kind == "segmentation":
+        _check_sample_learning(config)
     if kind == "regression" and any(classification_settings):
         raise ConfigError(
             f"task {config.labels.task!r} is a regression target; objective.focal_gamma, "
             "label_smoothing and balance, and balanced_sampling are for classification only."
         )
+
+
+def _check_sample_learning(config: FinetuneConfig) -> None:
+    """Raise on settings that labels of samples do not follow."""
+    speed = tuple(config.data.speed_perturbation)
+    invalid = (
+        ("objective.mixup", config.objective.mixup, 0.0, "it mixes the labels of windows"),
+        ("balanced_sampling", config.balanced_sampling, False, "use objective.balance for samples"),
+        ("data.speed_perturbation", speed, (1.0, 1.0), "labels would not follow the samples"),
+    )
+    for name, value, required, reason in invalid:
+        if value != required:
+            raise ConfigError(
+                f"{name} is {value}, but task {config.labels.task!r} labels samples ({reason}); "
+                f"set {name}={required}."
+            )
 
 
 def _shapes(model: FlaxModel, num_channels: int, num_samples: int) -> Params:

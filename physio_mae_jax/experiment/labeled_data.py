@@ -14,7 +14,8 @@ from physio_mae_jax.data.contamination import (
     check_contamination,
 )
 from physio_mae_jax.data.fingerprints import text_hash
-from physio_mae_jax.data.instances import Instances, LabelConfig, choose_fraction, collect_instances
+from physio_mae_jax.data.instances import Instances, LabelConfig, collect_instances
+from physio_mae_jax.data.label_fraction import choose_fraction
 from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data, require_split
 from physio_mae_jax.data.splits import SPLITS, divide_leaking, is_leaking
 from physio_mae_jax.errors import ConfigError, DataError
@@ -43,7 +44,7 @@ class LabeledData:
 
     @property
     def kind(self) -> str:
-        """'multilabel', 'multiclass' or 'regression'."""
+        """'multilabel', 'multiclass', 'regression' or 'segmentation'."""
         return self.instances["train"].kind
 
     @property
@@ -56,7 +57,7 @@ class LabeledData:
         return np.unique(self.instances[split].recording).tolist()
 
     def with_fraction(self, fraction: float, seed: int) -> "LabeledData":
-        """Keep a fraction of the training subjects, see ``data.instances.choose_fraction``."""
+        """Keep a fraction of the training subjects, see ``data.label_fraction``."""
         instances = self.instances["train"]
         recordings = self.opened.source.recordings
         subjects = [recordings[int(index)].subject_key for index in instances.recording]
@@ -148,6 +149,15 @@ def open_labeled(
     return LabeledData(opened=opened, instances=instances, split=description, label_config=labels)
 
 
+def require_window_labels(instances: Instances, task: str, command: str) -> None:
+    """Raise a ConfigError if a task labels samples, which a command has no metrics for."""
+    if instances.kind == "segmentation":
+        raise ConfigError(
+            f"task {task!r} labels samples, and {command} needs labels of windows; fine-tune with "
+            "configs/finetune.py, or choose another labels.task."
+        )
+
+
 def _leaky_instances(
     opened: DatasetBundle, settings: LabelConfig, data: DataConfig
 ) -> tuple[dict[str, Instances], JsonObject]:
@@ -177,6 +187,9 @@ def _check_classes(instances: Mapping[str, Instances], task: str, rule: str) -> 
     """
     if instances["train"].kind == "regression":
         return
+    if instances["train"].kind == "segmentation":
+        _check_sample_classes(instances, task, rule)
+        return
     for name, count in zip(instances["train"].classes, _positives(instances["train"]), strict=True):
         if not 0 < count < len(instances["train"]):
             raise ConfigError(
@@ -203,11 +216,27 @@ def _check_classes(instances: Mapping[str, Instances], task: str, rule: str) -> 
             )
 
 
+def _check_sample_classes(instances: Mapping[str, Instances], task: str, rule: str) -> None:
+    """Raise if a class of intervals labels no sample of training, or of validation."""
+    for split in SPLITS[:2]:
+        counts = instances[split].targets.sum(axis=0)[1:].tolist()
+        for name, count in zip(instances[split].classes[1:], counts, strict=True):
+            if not count:
+                raise ConfigError(
+                    f"class {name!r} of task {task!r} labels no sample of {split} with split "
+                    f"{rule!r}; exclude it with --config.labels.classes=..., or use another split."
+                )
+
+
 def _positives(instances: Instances) -> Sequence[int]:
     return (instances.targets > 0).sum(axis=0).astype(int).tolist()
 
 
 def _format_counts(instances: Instances) -> str:
+    if instances.kind == "segmentation":
+        counts = instances.targets.sum(axis=0, dtype=np.float64).astype(int).tolist()
+        named = zip(instances.classes, counts, strict=True)
+        return f"samples: {', '.join(f'{name} {count:,}' for name, count in named)}"
     if instances.kind == "regression":
         return (
             f"{instances.classes[0]} {instances.targets.mean():.3g} ± {instances.targets.std():.3g}"

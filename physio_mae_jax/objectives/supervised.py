@@ -1,4 +1,4 @@
-"""Losses of labeled windows: multilabel, multiclass and regression."""
+"""Losses of labeled windows: multilabel, multiclass, regression, and classes of samples."""
 
 import dataclasses
 from typing import Literal
@@ -9,7 +9,7 @@ import numpy as np
 
 from physio_mae_jax.setting_ranges import check_fields
 
-ProblemType = Literal["multilabel", "multiclass", "regression"]
+ProblemType = Literal["multilabel", "multiclass", "regression", "segmentation"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,15 +41,16 @@ def class_weights(
     """Compute class weights from the class frequencies of the training data.
 
     Args:
-        targets: [U, Y] 0 or 1, targets of the training examples.
+        targets: [U, Y] 0 or 1, targets of the training examples; for 'segmentation' the number of
+            samples of each class.
         kind: 'multilabel': weights apply to the positives of each class; 'multiclass': to the
-            examples of each class.
+            examples of each class; 'segmentation': to the samples of each class.
         balance: As in ``SupervisedConfig``.
         beta: Parameter of the effective number (1 - beta^n) / (1 - beta).
 
     Returns:
-        [Y] float32: for 'multiclass' with mean 1 over the examples; for 'multilabel' the weight
-        that balances positives and negatives ('inverse'), or a milder form of it ('effective').
+        [Y] float32: for classes with mean 1 over the examples or samples; for 'multilabel' the
+        weight that balances positives and negatives ('inverse'), or a milder form ('effective').
         Ones for 'none' and for regression. A class without examples has weight 1.
     """
     if balance == "none" or kind == "regression":
@@ -78,15 +79,20 @@ def supervised_losses(
     """Return the loss of each window.
 
     Args:
-        logits: [B, Y] float32; predictions of standardized targets for 'regression'.
-        targets: [B, Y]; rows of 'multiclass' sum to 1 (mixed windows have several classes).
+        logits: [B, Y] float32; predictions of standardized targets for 'regression'; [B, M, L, Y]
+            for 'segmentation'.
+        targets: [B, Y]; rows of 'multiclass' sum to 1 (mixed windows have several classes). For
+            'segmentation' the class [B, M, L] of each sample, -1 for samples without a label.
         kind: Issue type.
         weights: [Y] from ``class_weights``.
         config: Label smoothing and focal loss.
 
     Returns:
-        [B] float32.
+        [B] float32; for 'segmentation' scaled so that their mean is the mean over all labeled
+        samples of the batch.
     """
+    if kind == "segmentation":
+        return _by_sample(logits, targets, weights, config)
     if kind == "regression":
         return jnp.square(logits - targets).mean(axis=-1)
     if kind == "multilabel":
@@ -118,6 +124,15 @@ def _categorical(
         terms = terms * (1 - jnp.exp(log_probability)) ** config.focal_gamma
     # A window is weighted by its own classes, unaffected by label smoothing.
     return (smooth * terms).sum(axis=-1) * (targets * weights).sum(axis=-1)
+
+
+def _by_sample(
+    logits: jax.Array, labels: jax.Array, weights: jax.Array, config: SupervisedConfig
+) -> jax.Array:
+    # The one-hot row of -1 is zero, and so is its loss.
+    one_hot = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    losses = _categorical(logits, one_hot, weights, config).sum(axis=(1, 2))
+    return losses * len(losses) / jnp.maximum((labels >= 0).sum(), 1)
 
 
 def mix_windows(

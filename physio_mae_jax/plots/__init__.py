@@ -12,4 +12,5 @@ Modules::
                     autoencoder
     retrieval       plots of a retrieval: recall with its chance level, and delays predicted by a
                     probe
+    segmentation    waveforms with the annotated and the predicted classes of their samples
 """

@@ -8,7 +8,11 @@ from matplotlib.ticker import MaxNLocator
 
 from physio_mae_jax.plots.names import format_name
 
-_WORDS = {"macro_auroc": "macro AUROC", "minus_mae": "minus mean absolute error (SD)"}
+_WORDS = {
+    "macro_auroc": "macro AUROC",
+    "macro_f1": "macro F1 by sample",
+    "minus_mae": "minus mean absolute error (SD)",
+}
 
 
 def draw_learning_curves(records: Sequence[Mapping[str, float | str]]) -> Figure:

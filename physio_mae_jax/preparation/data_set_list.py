@@ -41,10 +41,13 @@ def _describe(name: str, variants: Mapping[str, Callable[[], DatasetLayout]]) ->
 
 def _tasks(layout: DatasetLayout, default: str) -> list[str]:
     """Return the tasks with their classes, or that there are none."""
-    return [
+    found = [
         f"{task.name}{' (default)' if task.name == default else ''}: {', '.join(task.classes)}"
         for task in layout.tasks
-    ] or ["none"]
+    ]
+    if default.startswith("attribute:"):
+        found.append(f"{default} (default): a number")
+    return found or ["none"]
 
 
 def _by_variant(

@@ -40,13 +40,21 @@ def features(tasks: Sequence[LabelTask]) -> tfds.features.FeaturesDict:
                 shape=(len(task.classes),), dtype=np.int8, encoding=_BYTES, doc=task.description
             )
             parts[f"labels_{task.name}_known"] = tfds.features.Scalar(np.int64)
-        else:
+        elif task.level != "sample":
             parts[f"annotations_{task.name}"] = tfds.features.Tensor(
                 shape=(None, 3),
                 dtype=np.int64,
                 encoding=_BYTES,
                 doc="[start, stop, class] in samples of the recording; those that begin here.",
             )
+    for name in _sample_label_sources(tasks):
+        parts[f"annotated_{name}"] = tfds.features.Tensor(
+            shape=(None, 2),
+            dtype=np.int64,
+            encoding=_BYTES,
+            doc="[start, stop) in samples of the recording in which every interval is marked; "
+            "those that reach into this segment.",
+        )
     return tfds.features.FeaturesDict(parts)
 
 
@@ -68,19 +76,28 @@ def make_examples(
         shared[f"labels_{task.name}"] = (
             np.zeros(len(task.classes), np.int8) if labels is None else labels
         )
-    examples = []
+    examples, sources = [], _sample_label_sources(tasks)
     for start in range(0, total, length):
         example = dict(shared)
         example["start_sample"] = start
         example["signal"] = np.ascontiguousarray(
             recording.signal[:, start : start + length], np.float32
         )
-        for task in (task for task in tasks if task.level != "recording"):
+        for task in (task for task in tasks if task.level in ("event", "interval")):
             example[f"annotations_{task.name}"] = _annotations_between(
                 recording, task.name, start, start + length
             )
+        for name in sources:
+            ranges = np.asarray(recording.annotated.get(name, ()), np.int64).reshape(-1, 2)
+            reached = (ranges[:, 0] < start + length) & (ranges[:, 1] > start)
+            example[f"annotated_{name}"] = ranges[reached]
         examples.append(example)
     return examples
+
+
+def _sample_label_sources(tasks: Sequence[LabelTask]) -> list[str]:
+    """Return the tasks of level 'interval' whose intervals label samples, in order."""
+    return list(dict.fromkeys(name for task in tasks for name in task.channel_tasks.values()))
 
 
 def _annotations_between(recording: Recording, task: str, start: int, stop: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from physio_mae_jax.types import JsonMapping
 
 # Values of the attribute 'sex', by the letter that sources use.
 SEXES: Mapping[str, str] = {"F": "female", "M": "male"}
-LabelLevel = Literal["recording", "event", "interval"]
+LabelLevel = Literal["recording", "event", "interval", "sample"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,9 +23,13 @@ class LabelTask:
     Attributes:
         name: Task name, such as 'superclass'.
         classes: Class names, in the order of the labels.
-        level: Labeled unit: a recording, an event (a beat) or an interval (a sleep stage).
+        level: Labeled unit: a recording, an event (a beat), an interval (a sleep stage), or each
+            sample of each channel.
         exclusive: True if exactly one class applies, False if any number may.
         description: Description, one sentence.
+        channel_tasks: For level 'sample': channel -> task of level 'interval' with the same
+            classes, whose intervals label the samples of the channel; '' stands for every channel
+            that is not named.
     """
 
     name: str
@@ -33,6 +37,7 @@ class LabelTask:
     level: LabelLevel = "recording"
     exclusive: bool = False
     description: str = ""
+    channel_tasks: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def encode(self, names: Sequence[str]) -> np.ndarray:
         """Encode the classes ``names`` of a recording as labels [Y] int8.
@@ -100,6 +105,9 @@ class Recording:
         labels: Labels [Y] int8 for each task of level 'recording'; a task is absent if the
             source has no label.
         annotations: Annotations for each task of level 'event' or 'interval'.
+        annotated: Task of level 'interval' -> [start, stop) ranges in which every interval is
+            marked, so that a sample outside all intervals belongs to none. Samples outside these
+            ranges and outside all intervals have no label in a task of level 'sample'.
         attributes: Other metadata, such as age, sex and fold: texts and numbers.
         conversions: Conversions applied to the samples, one sentence each.
     """
@@ -110,6 +118,7 @@ class Recording:
     sampling_rate_hz: float
     labels: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     annotations: Mapping[str, Annotations] = dataclasses.field(default_factory=dict)
+    annotated: Mapping[str, Sequence[tuple[int, int]]] = dataclasses.field(default_factory=dict)
     attributes: Mapping[str, str | float | int | bool] = dataclasses.field(default_factory=dict)
     conversions: tuple[str, ...] = ()
 

@@ -238,6 +238,7 @@ def _describe(
         findings=[_store_artifact(artifact) for artifact in artifacts],
         conversions=list(recording.conversions),
         block_hashes=block_hashes(recording.signal, recording.sampling_rate_hz),
+        annotated={task: list(ranges) for task, ranges in recording.annotated.items()},
     )
 
 

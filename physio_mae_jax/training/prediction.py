@@ -25,7 +25,7 @@ def predict_windows(
     """Predict all evaluation windows of instances.
 
     Args:
-        predict: Compiled function from entries [B, …] to [B, Y], the same on every process.
+        predict: Compiled function from entries [B, …] to [B, …], the same on every process.
         reader: Reader of the windows.
         instances: Instances to predict.
         mesh: Device mesh the batch is sharded over.
@@ -33,7 +33,7 @@ def predict_windows(
         num_threads: Number of prefetching threads.
 
     Returns:
-        Predictions [n, Y], float32, in the order of ``instances.window_instance``.
+        Predictions [n, …], in the order of ``instances.window_instance``.
     """
     local_size = batch_size // jax.process_count()
     local_slice = slice(jax.process_index() * local_size, (jax.process_index() + 1) * local_size)
@@ -47,7 +47,7 @@ def predict_windows(
             rows[-2] = np.asarray(logits)[:num_windows]
     logits, num_windows = rows[-1]
     rows[-1] = np.asarray(logits)[:num_windows]
-    return np.concatenate(rows).astype(np.float32)
+    return np.concatenate(rows)
 
 
 def predict_instances(
@@ -58,9 +58,14 @@ def predict_instances(
     batch_size: int,
     num_threads: int,
 ) -> np.ndarray:
-    """Predict instances as the mean over their windows: [U, Y] float64; see ``predict_windows``."""
+    """Predict what ``Instances.evaluation_targets`` gives; arguments as in ``predict_windows``.
+
+    Returns:
+        The mean over the windows of each instance [U, Y] float64; for segmentation the classes of
+        the samples of each window [n, M, L] int8.
+    """
     windows = predict_windows(predict, reader, instances, mesh, batch_size, num_threads)
-    return average_by_instance(windows, instances)
+    return windows if instances.sample_labels else average_by_instance(windows, instances)
 
 
 def average_by_instance(window_logits: np.ndarray, instances: Instances) -> np.ndarray:

@@ -27,7 +27,8 @@ Batch = Mapping[str, jax.Array]
 # Entries of a batch that are copied to the device.
 SUPERVISED_INPUTS = (*CHANNEL_ENTRIES, "target")
 _ENCODER = "encoder"
-# ``heads.classifier.Classifier`` or a convolutional one: logits [B, Y] of ``Windows``.
+# ``heads.classifier.Classifier`` or a convolutional one: logits [B, Y] of ``Windows``; or
+# ``heads.segmenter.Segmenter``: logits [B, M, L, Y].
 SupervisedModel = FlaxModel
 
 
@@ -67,7 +68,7 @@ def supervised_step(
         spec: Components fixed for the run.
         state: State before the update.
         batch: Entries of ``SUPERVISED_INPUTS``: signal [B, M, L], channel_mask [B, M],
-            channel_ids [B, M], target [B, Y].
+            channel_ids [B, M], target [B, Y], or [B, M, L] for 'segmentation'.
 
     Returns:
         The state after the update; 'loss', 'gradient_norm', 'learning_rate' float32, 'non_finite'
@@ -112,6 +113,8 @@ def _loss(
         signal, target = mix_windows(
             mix_key, signal, batch["channel_mask"], target, spec.objective.mixup
         )
+    if spec.kind == "segmentation":
+        target = jnp.where(batch["channel_mask"][:, :, None], target, -1)
     labels = jnp.argmax(target, axis=-1) if spec.margin_on_labels else None
     logits, new_model_state = spec.model.apply(
         {"params": params, **model_state},
@@ -141,12 +144,21 @@ def init_variables(
     return variables["params"], model_state
 
 
-def predict(model: SupervisedModel, params: Params, model_state: Params, batch: Batch) -> jax.Array:
-    """Return the logits [B, Y] float32 of windows."""
+def predict(
+    model: SupervisedModel, kind: ProblemType, params: Params, model_state: Params, batch: Batch
+) -> jax.Array:
+    """Return the logits [B, Y] float32 of windows; for 'segmentation' the classes of their samples.
+
+    Returns:
+        [B, Y] float32; or [B, M, L] int8, the most probable class, -1 in absent channels.
+    """
     logits: jax.Array = model.apply(
         {"params": params, **model_state}, Windows.of(batch), train=False
     )
-    return logits
+    if kind != "segmentation":
+        return logits
+    classes = jnp.argmax(logits, axis=-1).astype(jnp.int8)
+    return jnp.where(batch["channel_mask"][:, :, None], classes, jnp.int8(-1))
 
 
 def compile_supervised_step(
@@ -157,11 +169,11 @@ def compile_supervised_step(
 
 
 def compile_prediction(
-    model: SupervisedModel, mesh: Mesh
+    model: SupervisedModel, kind: ProblemType, mesh: Mesh
 ) -> Callable[[Params, Params, Batch], jax.Array]:
     """Jit ``predict`` over a mesh."""
     return jax.jit(
-        with_mesh(functools.partial(predict, model), mesh),
+        with_mesh(functools.partial(predict, model, kind), mesh),
         in_shardings=(None, None, batch_sharding(mesh)),
         out_shardings=replicated(mesh),
     )

@@ -76,7 +76,7 @@ class BestSoFar:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SupervisedTrainable:
-    """Training of a classifier or regressor; a ``trainable.Trainable``.
+    """Training on labels; a ``trainable.Trainable``.
 
     Attributes:
         workdir: Absolute path of the run; its folder 'best' contains the best model on validation.
@@ -86,7 +86,7 @@ class SupervisedTrainable:
         encoder: Initial parameters of the encoder; None for random initialization.
         reader: Reader of the windows.
         validation: Instances for selecting the best model.
-        metric: Metric to maximize, from logits [U, Y] and targets [U, Y].
+        metric: Metric to maximize, from predictions and targets, see ``predict``.
         metric_name: Name of the metric.
         batch_size: Batch size of predictions.
         num_threads: Number of prefetching threads.
@@ -154,7 +154,10 @@ class SupervisedTrainable:
         return f"loss {metrics['loss']:.4f}"
 
     def predict(self, params: Params, model_state: Params, instances: Instances) -> np.ndarray:
-        """Predict instances: logits [U, Y] float64, averaged over the windows of each."""
+        """Predict instances: logits [U, Y] float64, averaged over the windows of each.
+
+        For segmentation the classes [n, M, L] int8 of the samples of each window.
+        """
         return predict_instances(
             lambda batch: self._predict(params, model_state, batch),
             self.reader,
@@ -166,14 +169,18 @@ class SupervisedTrainable:
 
     @functools.cached_property
     def _predict(self) -> Callable[[Params, Params, Batch], jax.Array]:
-        return compile_prediction(self.spec.model, self.mesh)
+        return compile_prediction(self.spec.model, self.spec.kind, self.mesh)
+
+    @functools.cached_property
+    def _validation_targets(self) -> np.ndarray:
+        return self.validation.evaluation_targets()
 
     def evaluate(self, state: TrainState, step: int) -> EvaluationResult | None:
         """Evaluate the model on validation, and save it if it is the best."""
         if step == 0:
             return None
-        logits = self.predict(state.eval_params, state.model_state, self.validation)
-        value = self.metric(logits, self.validation.targets)
+        predicted = self.predict(state.eval_params, state.model_state, self.validation)
+        value = self.metric(predicted, self._validation_targets)
         if self.best.is_improved_by(value):
             self._save_best(state, step, value)
         line = (

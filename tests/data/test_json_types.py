@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import pytest
 from hypothesis import given
@@ -87,6 +87,23 @@ def test_a_field_that_does_not_fit_is_named(changes, message):
     with pytest.raises(DataError, match=rf"^a\.json:? .*{message}.*; copy it again\.$") as caught:
         check_types(Whole, GOOD | changes, "a.json", HINT)
     assert len(str(caught.value)) < 400
+
+
+class Named(TypedDict):
+    """A name, and perhaps more."""
+
+    name: str
+    parts: NotRequired[Mapping[str, int]]
+
+
+def test_keys_of_a_typed_dictionary_may_be_optional():
+    assert check_types(Named, {"name": "x"}, "a.json", HINT) == {"name": "x"}
+    full = {"name": "x", "parts": {"p": 1}}
+    assert check_types(Named, full, "a.json", HINT) == full
+    with pytest.raises(DataError, match=r"parts\['p'\] is 'y', where an integer"):
+        check_types(Named, {"name": "x", "parts": {"p": "y"}}, "a.json", HINT)
+    with pytest.raises(DataError, match=r"lacks 'name'"):
+        check_types(Named, {"parts": {}}, "a.json", HINT)
 
 
 @given(PLAIN, st.sampled_from(sorted(GOOD)))

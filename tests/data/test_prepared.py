@@ -1,13 +1,16 @@
 """Prepared data that is damaged is rejected with a fix."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from physio_mae_jax.data.prepared import PreparedSource
+from physio_mae_jax.data.prepared_index import PreparedRecord
 from physio_mae_jax.errors import DataError
 from tests.preparation.ptbxl_source import make_source, prepare
+from tests.prepared import pulses
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +72,15 @@ def read_all(folder):
     prepared = PreparedSource(folder)
     for index in range(len(prepared.recordings)):
         prepared.read(index, 0, 10)
+
+
+def test_ranges_of_annotations_lie_within_the_signal(tmp_path):
+    line = json.loads((pulses(tmp_path, subjects=1) / "recordings.jsonl").read_text())
+    record = PreparedRecord.from_json(line)
+    assert record.annotated == {"pulse_II": [(100, 1100)], "pulse_PPG": [(100, 1100)]}
+    for wrong in ([100, 1201], [300, 200]):
+        with pytest.raises(DataError, match=r"range .* of task 'pulse_II' is outside the signal"):
+            PreparedRecord.from_json(line | {"annotated": {"pulse_II": [wrong]}})
+    # Files written before there were such ranges have none.
+    del line["annotated"]
+    assert PreparedRecord.from_json(line).annotated == {}

@@ -28,3 +28,7 @@ def test_windows_begin_wherever_no_gap_reaches_and_nowhere_else(rate):
     ends = starts.end_to_end(length)
     assert set(ends) <= set(good)
     assert all(b - a >= length for a, b in itertools.pairwise(ends))
+    covering = starts.covering(length)
+    assert set(ends) <= set(covering) <= set(good)
+    reached = {start + i for start in good for i in range(length)}
+    assert {start + i for start in covering for i in range(length)} == reached

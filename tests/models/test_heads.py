@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.models.heads import HEADS
+from physio_mae_jax.models.heads import HEADS, SAMPLE_HEADS
 from physio_mae_jax.models.heads.arcface import ArcFace
 from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.models.heads.classifier import Classifier
+from physio_mae_jax.models.heads.segmenter import Segmenter
 from physio_mae_jax.models.window_batch import Windows
 from tests.factories import compiled_apply, compiled_init, random_batch, tiny_model
 
@@ -118,6 +119,42 @@ def test_attention_pooling_starts_as_the_mean():
 def test_an_unknown_head_is_rejected_with_the_nearest_name():
     with pytest.raises(ConfigError, match=r"'reason'; choose .* Did you mean 'reasoning'\?"):
         HeadConfig(kind="reason", num_classes=2)
+
+
+@pytest.mark.parametrize("kind", SAMPLE_HEADS)
+def test_samples_are_classified_by_the_tokens_of_their_channel(kind):
+    """Undefined latents and signal reach no sample elsewhere, and channels do not meet."""
+    cfg = tiny_model().config
+    head = SAMPLE_HEADS[kind](cfg, HeadConfig(kind=kind, num_classes=3))
+    latents = jax.random.normal(jax.random.key(0), (2, 3, 6, 4, 32))
+    signal = jax.random.normal(jax.random.key(1), (2, 3, 6 * cfg.patch_samples))
+    mask = jnp.ones(latents.shape[:-1], bool).at[:, 1].set(False).at[1, :, 4:].set(False)
+    params = compiled_init(head, 2, latents, mask, signal)
+    classify = jax.jit(lambda *values: compiled_apply(head, params, *values))
+    logits = classify(latents, mask, signal)
+    assert logits.shape == (2, 3, 6 * cfg.patch_samples, 3)
+    valid = jnp.repeat(mask.any(-1), cfg.patch_samples, axis=2)
+    undefined = classify(
+        jnp.where(mask[..., None], latents, 1e4), mask, jnp.where(valid, signal, 1e4)
+    )
+    np.testing.assert_allclose(undefined[valid], logits[valid], atol=1e-5)
+    alone = classify(latents[:, 2:], mask[:, 2:], signal[:, 2:])
+    np.testing.assert_allclose(alone[:, 0], logits[:, 2], atol=1e-5)
+    short = 4 * cfg.patch_samples
+    cut = classify(latents[1:, :1, :4], mask[1:, :1, :4], signal[1:, :1, :short])
+    np.testing.assert_allclose(cut[0, 0], logits[1, 0, :short], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", SAMPLE_HEADS)
+def test_a_segmenter_gives_logits_of_each_sample(kind):
+    cfg = tiny_model(depth=1).config
+    model, windows = Segmenter(cfg, HeadConfig(kind=kind, num_classes=4)), random_batch(2, 3)
+    windows = Windows.of(windows)
+    params = jax.jit(model.init)(jax.random.key(0), windows)
+    assert set(params["params"]) == {"encoder", "head"}
+    logits = compiled_apply(model, params, windows)
+    assert logits.shape == (2, 3, cfg.num_samples, 4)
+    assert logits.dtype == jnp.float32
 
 
 @pytest.mark.parametrize("margin", [0.2, 0.5])

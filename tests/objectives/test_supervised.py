@@ -132,3 +132,34 @@ def test_wrong_settings_are_reported():
         SupervisedConfig(label_smoothing=1.0)
     with pytest.raises(ConfigError, match=r"objective\.mixup is -1"):
         SupervisedConfig(mixup=-1)
+
+
+def test_losses_of_samples_average_those_with_a_label():
+    rng = np.random.default_rng(3)
+    logits = jnp.asarray(rng.normal(size=(4, 2, 10, 3)), jnp.float32)
+    labels = rng.integers(-1, 3, (4, 2, 10))
+    labels[1] = -1  # a window without any
+    weights = rng.uniform(0.5, 2, 3)
+    config = SupervisedConfig(focal_gamma=1.5, label_smoothing=0.1)
+    losses = supervised_losses(
+        logits, jnp.asarray(labels), "segmentation", jnp.asarray(weights), config
+    )
+    assert losses.shape == (4,)
+    assert losses[1] == 0
+    known = labels >= 0
+    rows = supervised_losses(
+        logits[known], one_hot(labels[known], 3), "multiclass", jnp.asarray(weights), config
+    )
+    np.testing.assert_allclose(losses.mean(), rows.mean(), rtol=1e-5)
+    none = supervised_losses(
+        logits, jnp.full(labels.shape, -1), "segmentation", jnp.ones(3), config
+    )
+    assert not none.any()
+
+
+def test_weights_of_samples_have_mean_one_over_them():
+    counts = np.array([[900.0, 50.0, 0.0], [100.0, 0.0, 50.0]])
+    weights = class_weights(counts, "segmentation", "inverse")
+    total = counts.sum(axis=0)
+    np.testing.assert_allclose((weights * total).sum() / total.sum(), 1, rtol=1e-6)
+    np.testing.assert_allclose(weights * total, (weights * total)[0], rtol=1e-6)

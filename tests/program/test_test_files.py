@@ -32,6 +32,7 @@ TESTED_BY = {
     "data/formats/vendors/registry": "data/formats/vendors/test_empatica_e4.py",
     "data/formats/vendors/sensor_frames": "data/formats/vendors/test_embrace_plus.py",
     "data/formats/vendors/sensor_folder": "data/formats/vendors/test_empatica_e4.py",
+    "data/annotation_windows": "data/test_instances.py",
     "data/prepared_index": "data/test_sealed_json.py",
     "evaluation/comparison_text": "commands/test_compare.py",
     "evaluation/evaluated_run": "commands/test_compare.py",

@@ -23,7 +23,9 @@ class HeadConfig:
             same with a mean weighted by a learned query in each attention head), 'reasoning'
             (learned queries that attend to the tokens, then to each other), 'statistics' (mean and
             standard deviation of the tokens), 'event' (tokens near the event, at three scales) or
-            'residual_mlp' (the head of the original v2).
+            'residual_mlp' (the head of the original v2). For a task that labels samples one of
+            ``models.heads.SAMPLE_HEADS``: 'linear' (one layer from the tokens of a column to its
+            samples) or 'convolution' (with the signal, and a convolution over the samples).
         num_classes: Number of outputs Y.
         num_queries: Number of learned queries of the reasoning head.
         dropout_rate: Dropout rate of the reasoning head in training.
@@ -49,14 +51,15 @@ class HeadConfig:
 
     def __post_init__(self) -> None:
         # Imported here, since the heads import this module.
-        from physio_mae_jax.models.heads import HEADS
+        from physio_mae_jax.models.heads import HEADS, SAMPLE_HEADS
 
         check_fields(self, "head")
-        if self.kind not in HEADS:
-            near = difflib.get_close_matches(self.kind, HEADS, n=1)
+        known = list(dict.fromkeys((*HEADS, *SAMPLE_HEADS)))
+        if self.kind not in known:
+            near = difflib.get_close_matches(self.kind, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(
-                f"head.kind is {self.kind!r}; choose one of {', '.join(HEADS)}.{hint}"
+                f"head.kind is {self.kind!r}; choose one of {', '.join(known)}.{hint}"
             )
 
 
@@ -78,5 +81,24 @@ class Head(Protocol):
             token_mask: [B, M, W, H] bool, False for absent channels and padding, whose latents are
                 undefined and must not affect the result.
             train: Whether to apply dropout (needs a 'dropout' key).
+        """
+        ...
+
+
+class SampleHead(Protocol):
+    """A Flax module that gives logits of every sample from the tokens of a window."""
+
+    def __init__(self, model: MaeConfig, settings: HeadConfig, *, name: str | None = None) -> None:
+        """Create the module for latents of a model."""
+        ...
+
+    def __call__(self, latents: jax.Array, token_mask: jax.Array, signal: jax.Array) -> jax.Array:
+        """Return the logits of the samples of each channel, [B, M, L, Y] float32.
+
+        Args:
+            latents: [B, M, W, H, D].
+            token_mask: [B, M, W, H] bool, False for absent channels and padding, whose latents are
+                undefined and must not affect other samples.
+            signal: [B, M, L], undefined where ``token_mask`` is False.
         """
         ...

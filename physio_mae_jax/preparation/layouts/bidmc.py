@@ -58,7 +58,10 @@ class Bidmc(SeveralForms):
     form: str = "csv"
 
     name = "bidmc"
-    defaults = TrainingDefaults(channels="II,PPG")
+    # Breaths are seen in windows of half a minute.
+    defaults = TrainingDefaults(
+        channels="II,PPG", task="attribute:respiration_rate_bpm", label_window_seconds=30.0
+    )
     description = "BIDMC: eight minutes of ECG, PPG and respiration in intensive care."
     homepage = "https://physionet.org/content/bidmc/"
     citation = "Pimentel et al., Toward a robust estimation of respiratory rate, 2017"

@@ -3,11 +3,15 @@
 Cardiologists marked the onset, peak and offset of every P wave, QRS complex and T wave in each lead
 independently of the others. The task ``wave_II`` has these waves of lead II, the usual reference,
 as intervals from the onset to the offset, both included; ``wave_I`` to ``wave_V6`` have those of
-the other leads. Intervals of a lead never overlap, so each sample has at most one class. A sample
+the other leads. Intervals of a lead never overlap, so each sample has at most one class. A wave
+without an onset or an offset has no interval (``incomplete_waves`` counts them in all leads). The
+intervals are shorter than most windows; the task ``peak`` has the peaks of lead II as events, for
+windows around them.
+
+The task ``waves`` has a class for every sample of every lead, from these intervals. A sample
 outside all intervals belongs to no wave, but only between the first and the last interval of a
-lead: the beats at both ends of a recording are not marked. A wave without an onset or an offset has
-no interval (``incomplete_waves`` counts them in all leads). The intervals are shorter than most
-windows; the task ``peak`` has the peaks of lead II as events, for windows around them.
+lead, since the beats at both ends of a recording are not marked, and not between two intervals that
+have marks of an incomplete wave between them.
 """
 
 import dataclasses
@@ -36,6 +40,7 @@ from physio_mae_jax.types import JsonObject
 
 WAVES = ("P", "QRS", "T")
 REFERENCE_LEAD = "II"
+SAMPLE_TASK = "waves"
 _WAVE_OF = {"p": "P", "N": "QRS", "t": "T"}
 _ONSET, _OFFSET = "(", ")"
 _AXIS = "electric axis of the heart: "
@@ -153,7 +158,15 @@ def _make_tasks() -> tuple[LabelTask, ...]:
         exclusive=True,
         description=f"Peaks of the waves of lead {REFERENCE_LEAD}.",
     )
-    return (*statements, *whether, *waves, peak)
+    samples = LabelTask(
+        name=SAMPLE_TASK,
+        classes=WAVES,
+        level="sample",
+        exclusive=True,
+        description="Wave at each sample of each lead.",
+        channel_tasks={lead: _wave_task(lead) for lead in TWELVE_LEADS},
+    )
+    return (*statements, *whether, *waves, peak, samples)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +174,7 @@ class Ludb(DatasetLayout):
     """Layout of LUDB: ``ludb.csv``, and records with annotations of each lead in ``data/``."""
 
     name = "ludb"
+    version = "1.1.0"
     defaults = TrainingDefaults(
         channels="12_lead",
         max_window_seconds=10.0,
@@ -206,12 +220,14 @@ class Ludb(DatasetLayout):
         record = read_full_record(require_file(source / ref.files[0], "a header of LUDB"))
         num_samples = record.signal.shape[1]
         annotations: dict[str, Annotations] = {}
+        annotated = {}
         num_incomplete = 0
         for lead, file in zip(TWELVE_LEADS, ref.files[2:], strict=True):
             marks = read_annotations(source / file)
             _check_marks(marks, num_samples, source / file)
             waves, peaks = _waves_of(marks), _peaks_of(marks)
             annotations[_wave_task(lead)] = Annotations.from_triples(waves)
+            annotated[_wave_task(lead)] = _annotated_ranges(marks, waves)
             num_incomplete += len(peaks) - len(waves)
             if lead == REFERENCE_LEAD:
                 annotations["peak"] = Annotations.from_triples(peaks)
@@ -223,6 +239,7 @@ class Ludb(DatasetLayout):
                 for name, classes in ref.details["labels"].items()
             },
             annotations=annotations,
+            annotated=annotated,
             attributes={**ref.details["attributes"], "incomplete_waves": num_incomplete},
         )
 
@@ -293,6 +310,21 @@ def _waves_of(marks: Sequence[tuple[int, str]]) -> list[tuple[int, int, int]]:
         )
         if (first, last) == (_ONSET, _OFFSET) and symbol in _WAVE_OF
     ]
+
+
+def _annotated_ranges(
+    marks: Sequence[tuple[int, str]], waves: Sequence[tuple[int, int, int]]
+) -> list[tuple[int, int]]:
+    """Return the [start, stop) ranges of consecutive waves that have no other mark between them."""
+    samples = [sample for sample, _ in marks]
+    ranges: list[tuple[int, int]] = []
+    for start, stop, _ in waves:
+        before = ranges[-1][1] if ranges else start
+        if not ranges or any(before <= sample < start for sample in samples):
+            ranges.append((start, stop))
+        else:
+            ranges[-1] = (ranges[-1][0], stop)
+    return ranges
 
 
 def _peaks_of(marks: Sequence[tuple[int, str]]) -> list[tuple[int, int, int]]:

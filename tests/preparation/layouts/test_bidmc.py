@@ -8,7 +8,7 @@ import pytest
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.registry import get_layout
-from tests.layouts import only
+from tests.layouts import debug_run, only, prepare
 from tests.preparation.layouts.records import marks_of, waves, write_record
 
 RNG = np.random.default_rng(0)
@@ -21,10 +21,12 @@ with warnings.catch_warnings():
 pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword")
 
 
-def write_bidmc(folder, number="07", subject="s01241", age="65", breaths="3,4\n10,NaN\n"):
+def write_bidmc(
+    folder, number="07", subject="s01241", age="65", breaths="3,4\n10,NaN\n", seconds=10
+):
     folder.mkdir(parents=True, exist_ok=True)
-    signal = np.round(waves(3, 1250), 5)
-    rows = np.column_stack([np.arange(1250) / 125, signal.T])
+    signal = np.round(waves(3, seconds * 125), 5)
+    rows = np.column_stack([np.arange(seconds * 125) / 125, signal.T])
     lines = [",".join(f"{value:.5g}" for value in row) for row in rows]
     start = f"bidmc_{number}"
     (folder / f"{start}_Signals.csv").write_text("\n".join(["Time [s], II, PLETH, ABP", *lines]))
@@ -179,3 +181,15 @@ def test_bidmc_as_published(shared):
             assert np.median(apart) < 0.25 * recording.sampling_rate_hz
             rate_bpm = 60 * recording.sampling_rate_hz / np.median(np.diff(first))
             assert abs(rate_bpm - recording.attributes["respiration_rate_bpm"]) < 3
+
+
+def test_a_debug_run_learns_respiration_rates(tmp_path):
+    for subject in range(10):
+        folder, record = tmp_path / "raw", f"bidmc_{subject:02d}"
+        write_bidmc(folder, f"{subject:02d}", f"s{subject:05d}", seconds=40)
+        rates = f"Time [s], HR, PULSE, RESP, SpO2\n0,93,92,{10 + subject},NaN\n"
+        (folder / f"{record}_Numerics.csv").write_text(rates)
+    prepare("bidmc", tmp_path / "raw", tmp_path / "data")
+    evaluation = debug_run("bidmc", tmp_path / "data", tmp_path / "run")
+    assert evaluation["title"] == "attribute:respiration_rate_bpm on bidmc"
+    assert evaluation["evaluations"]["test"]["kind"] == "regression"

@@ -6,7 +6,7 @@ import pytest
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.registry import get_layout
-from tests.layouts import only
+from tests.layouts import debug_run, only, prepare
 
 RNG = np.random.default_rng(0)
 pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword")
@@ -84,3 +84,19 @@ def test_bonn_as_collected(shared):
             recording = layout.read(source, refs[row])
             np.testing.assert_array_equal(recording.signal[0], collected["X"][row])
             assert layout.tasks[0].classes[recording.labels["set"].argmax()] == collected["y"][row]
+
+
+def test_a_debug_run_learns_sets(tmp_path):
+    letters = np.array(list("ZONFS") * 8)
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    write_bonn(
+        raw,
+        X=RNG.integers(-300, 300, (40, 4097)).astype(np.int16),
+        y=letters,
+        name=np.array([f"{letter}{i // 5:03d}.txt" for i, letter in enumerate(letters)]),
+    )
+    prepare("bonn", raw, tmp_path / "data")
+    evaluation = debug_run("bonn", tmp_path / "data", tmp_path / "run")
+    assert evaluation["title"] == "set on bonn"
+    assert len(evaluation["evaluations"]["test"]["classes"]) == 5

@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import re
 import tarfile
 
 import numpy as np
@@ -9,10 +10,17 @@ import pytest
 import wfdb
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
+from physio_mae_jax.data.prepared import PreparedSource
+from physio_mae_jax.data.sample_labels import SampleLabels
+from physio_mae_jax.data.sets import ConcatSource
+from physio_mae_jax.data.window_transform import WindowConfig
+from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.layouts.ludb import WAVES
 from physio_mae_jax.preparation.registry import get_layout
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from tests.layouts import debug_run, prepare
+from tests.prepared import prepare_made_up
 
 LAYOUT = get_layout("ludb")
 TASKS = {task.name: task for task in LAYOUT.tasks}
@@ -130,6 +138,17 @@ def test_waves_are_intervals_that_include_onset_and_offset(tmp_path):
     peaks = [(110, "P"), (170, "QRS"), (260, "T"), (400, "QRS"), (470, "T")]
     assert marks_of(recording, "peak") == [(p, p + 1, name) for p, name in peaks]
     assert recording.attributes["incomplete_waves"] == 2 * 12
+    # What follows the last complete wave is not annotated.
+    assert recording.annotated == {f"wave_{lead}": [(100, 291)] for lead in TWELVE_LEADS}
+
+
+@pytest.mark.parametrize("marks", [[(400, "N"), (420, ")")], [(400, "("), (420, ")")]])
+def test_nothing_is_known_between_waves_around_an_incomplete_one(tmp_path, marks):
+    write_table(tmp_path, {})
+    later = [(sample + 1000, symbol) for sample, symbol in BEAT]
+    write_record(tmp_path, "1", [*BEAT, *marks, *later])
+    (ref,) = LAYOUT.find(tmp_path)
+    assert LAYOUT.read(tmp_path, ref).annotated["wave_V1"] == [(100, 291), (1100, 1291)]
 
 
 @pytest.mark.parametrize(
@@ -166,19 +185,19 @@ def test_broken_records_are_rejected(tmp_path):
         LAYOUT.read(tmp_path, ref)
 
 
-@pytest.mark.parametrize("task", ["rhythm", "peak"])
+@pytest.mark.parametrize("task", ["rhythm", "peak", "waves"])
 def test_a_few_steps_of_the_tasks(tmp_path, task):
     rhythms = ("Sinus rhythm", "Sinus bradycardia", "Atrial fibrillation")
     write_table(tmp_path / "raw", *({"Rhythms": rhythms[i % 3]} for i in range(18)))
     beats = [(m + 1000 * i, s) for i in range(5) for m, s in BEAT]
     for i in range(18):
         write_record(tmp_path / "raw", str(i + 1), beats, seed=i)
-    changes = {"labels.task": "peak", "labels.classes": "", "labels.window_seconds": 3.0}
     prepare("ludb", tmp_path / "raw", tmp_path / "data")
-    changes = changes if task == "peak" else {}
-    evaluation = debug_run("ludb", tmp_path / "data", tmp_path / "run", **changes)
+    changes = {"labels.window_seconds": 3.0} if task == "peak" else {}
+    evaluation = debug_run("ludb", tmp_path / "data", tmp_path / "run", task=task, **changes)
     assert evaluation["title"] == f"{task} on ludb"
-    assert len(evaluation["evaluations"]["test"]["classes"]) == 3
+    classes = evaluation["evaluations"]["test"]["classes"]
+    assert len(classes) == 3 + (task == "waves")
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +234,39 @@ def test_real_files_equal_those_of_wfdb(real):
             # One class a sample.
             assert all(a[1] <= b[0] for a, b in itertools.pairwise(waves))
         assert num_peaks - num_waves == recording.attributes["incomplete_waves"]
+
+
+def test_real_labels_of_samples_equal_those_of_wfdb(real, tmp_path):
+    """Value by value at 500 Hz, in records with complete and with incomplete waves."""
+    refs = {ref.record_id: ref for ref in LAYOUT.find(real)}
+    names = ("1", "7", "8", "95", "116", "200")
+    recordings = [(name, name, LAYOUT.read(real, refs[name])) for name in names]
+    source = PreparedSource(prepare_made_up(tmp_path, "few", LAYOUT.tasks, recordings))
+    joined = ConcatSource([source], [range(len(names))])
+    window = WindowConfig(
+        channels="12_lead", num_channels=12, sampling_rate_hz=500.0, num_samples=2500
+    )
+    labels = SampleLabels(joined, WindowReader(joined, window), "waves", WAVES)
+    for index, info in enumerate(source.recordings):
+        (first, second) = labels.of_windows([(index, 0), (index, 2500)])
+        found = np.concatenate([first, second], axis=1)
+        for row, lead in enumerate(TWELVE_LEADS):
+            path = str(real / "data" / info.record_id)
+            expected = labels_by_wfdb(wfdb.rdann(path, lead.lower()), 5000)
+            np.testing.assert_array_equal(found[row], expected)
+
+
+def labels_by_wfdb(marks, num_samples):
+    """Label samples by the marks of a lead, read as text: '(p)' is a P wave."""
+    text = "".join(marks.symbol)
+    labels, end = np.full(num_samples, -1), None
+    for match in re.finditer(r"\((p|N|t)\)", text):
+        onset, _, offset = marks.sample[match.start() : match.end()].tolist()
+        if end is not None and match.start() == end[0]:
+            labels[end[1] : onset] = 0  # directly after the wave before
+        labels[onset : offset + 1] = 1 + "pNt".index(match[1])
+        end = (match.end(), offset + 1)
+    return labels
 
 
 def test_real_diagnoses_are_as_many_as_the_readme_counts(real):

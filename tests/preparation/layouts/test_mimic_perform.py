@@ -7,7 +7,7 @@ from scipy import io as scipy_io
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.registry import get_layout
-from tests.layouts import only
+from tests.layouts import debug_run, only, prepare
 from tests.preparation.layouts.records import waves
 
 RNG = np.random.default_rng(0)
@@ -100,3 +100,14 @@ def test_mimic_perform_hostile_files(tmp_path):
     (tmp_path / "mimic_perform_af_001_fix.txt").unlink()
     with pytest.raises(DataError, match=r"_fix.txt is missing"):
         layout.find(tmp_path)
+
+
+def test_a_debug_run_learns_rhythms(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for number in range(16):
+        name = f"mimic_perform_{('af', 'non_af')[number % 2]}_{number:03d}"
+        write_perform_table(raw, name, perform_signals(), subject=f"p{number:06d}")
+    prepare("mimic3/perform", raw, tmp_path / "data")
+    evaluation = debug_run("mimic3/perform", tmp_path / "data", tmp_path / "run")
+    assert evaluation["title"] == "rhythm on mimic3/perform"

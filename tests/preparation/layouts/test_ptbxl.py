@@ -12,6 +12,7 @@ import wfdb
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
+from tests.layouts import debug_run
 from tests.preparation.ptbxl_source import files, make_source, prepare
 
 
@@ -91,3 +92,12 @@ def test_a_layout_is_a_value():
     """Two equal ones make the same data set, also in another process."""
     assert dataclasses.asdict(PtbXl()) == {"sampling_rate_hz": 100}
     assert PtbXl() == PtbXl(100) != PtbXl(500)
+
+
+def test_a_debug_run_learns_superclasses(tmp_path):
+    source = make_source(tmp_path / "raw", count=60)
+    prepare(source, tmp_path / "data")
+    changes = {"labels.classes": "NORM,MI"}
+    evaluation = debug_run("ptbxl", tmp_path / "data", tmp_path / "run", **changes)
+    assert evaluation["title"] == "superclass on ptbxl"
+    assert evaluation["context"]["split"]["rule"] == "fold=1-8|9|10"

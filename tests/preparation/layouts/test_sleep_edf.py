@@ -10,7 +10,7 @@ import pytest
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.registry import get_layout
-from tests.layouts import only
+from tests.layouts import debug_run, only, prepare
 from tests.preparation.layouts.records import marks_of
 
 RNG = np.random.default_rng(0)
@@ -122,3 +122,12 @@ def test_sleep_edf_hostile_files(tmp_path):
     write_night(tmp_path / "again")
     with pytest.raises(DataError, match=r"record id 'SC4001' occurs twice"):
         layout.find(tmp_path)
+
+
+def test_a_debug_run_learns_stages(tmp_path):
+    stages = [(24 * i, 24, stage) for i, stage in enumerate("W123R")]
+    for subject in range(8):
+        write_night(tmp_path / "raw", f"SC4{subject:02d}1", stages=stages)
+    prepare("sleep_edf", tmp_path / "raw", tmp_path / "data")
+    evaluation = debug_run("sleep_edf", tmp_path / "data", tmp_path / "run")
+    assert evaluation["title"] == "stage on sleep_edf"

@@ -9,7 +9,7 @@ from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.empatica import E4_CHANNELS
 from physio_mae_jax.preparation.registry import get_layout
-from tests.layouts import only
+from tests.layouts import debug_run, only, prepare
 from tests.preparation.layouts.wearables import marks_of, wave
 
 
@@ -107,3 +107,22 @@ def test_an_export_agrees_with_what_was_collected_from_it(shared):
     # Collected as float32, exported with six decimals.
     np.testing.assert_allclose(exported.signal, collected.signal, rtol=1e-5, atol=1e-5)
     assert exported.attributes == collected.attributes
+
+
+def test_a_debug_run_learns_stress(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    members = {}
+    for number in range(10):
+        subject = f"S{number:02d}"
+        rng = np.random.default_rng(number)
+        noisy = {
+            name: values + rng.normal(size=values.shape)
+            for name, values in stress_members(subject).items()
+            if name.endswith(("BVP", "EDA", "TEMP", "ACC"))
+        }
+        members |= stress_members(subject) | noisy
+    np.savez(raw / "stress_predict_e4.npz", **members)
+    prepare("stress_predict", raw, tmp_path / "data")
+    evaluation = debug_run("stress_predict", tmp_path / "data", tmp_path / "run")
+    assert evaluation["title"] == "stress on stress_predict"
