@@ -11,11 +11,12 @@ import pytest
 
 from tests.runs import typed
 
-# Before JAX is imported, and for the processes that tests start: less optimization, as compiling
-# takes most of the time; and patience where eight virtual devices wait for each other on two cores.
+# Before JAX is imported, and for the processes that tests start: less optimization and the older
+# code generator for fusions, as compiling takes most of the time (the newer one takes twice as long
+# and twice the memory); and patience where eight virtual devices wait for each other on two cores.
 if os.environ.get("JAX_PLATFORMS", "cpu") == "cpu":
     os.environ["XLA_FLAGS"] = (
-        "--xla_backend_optimization_level=1 "
+        "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false "
         "--xla_cpu_collective_call_warn_stuck_timeout_seconds=120 "
         "--xla_cpu_collective_call_terminate_timeout_seconds=300 " + os.environ.get("XLA_FLAGS", "")
     )

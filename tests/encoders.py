@@ -17,7 +17,7 @@ from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.model_spec import ModelSpec, init_params
+from physio_mae_jax.training.model_spec import ModelSpec
 from tests.factories import random_params, tiny_model
 
 WINDOW_SECONDS, RATE_HZ = 4.0, 100.0
@@ -46,13 +46,8 @@ def untrained(**changes: Any) -> TrainedModel:
         split={"rule": "random=|0.1|", "hash": "0"},
     )
     seen = TrainingProvenance(np.arange(3, dtype=np.uint64), np.arange(5, dtype=np.uint64))
-    params = random_params(model) if not joint else _joint_params(model_spec)
+    params = random_params(model, model_spec.objective.mask)
     return TrainedModel(model_spec, params, seen, "made/up")
-
-
-def _joint_params(model_spec: ModelSpec) -> Any:
-    mask = model_spec.objective.mask
-    return jax.jit(lambda key: init_params(model_spec.build(), mask, key, 2))(jax.random.key(0))
 
 
 def encoder(**changes: Any) -> Encoder:

@@ -1,5 +1,6 @@
 """Small models, batches and sources that many tests use."""
 
+import functools
 import json
 from typing import Any
 
@@ -12,7 +13,6 @@ from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
-from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.masking import Mask, MaskConfig, column_mask, draw_mask
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 from physio_mae_jax.training.loop import TrainingRun, train
@@ -73,24 +73,33 @@ def drawn_mask(model: MaskedAutoencoder, mask: MaskConfig, batch: int, num_chann
     return draw(jax.random.key(0))
 
 
-def random_params(model: MaskedAutoencoder, seed: int = 2) -> Any:
-    """Initialize and then perturb, so that no bias or mask token is zero or equal to another."""
-    batch, mask = (
-        random_batch(1, 2, model.config.num_samples),
-        random_mask(1, model.config.num_columns),
-    )
+def random_params(model: MaskedAutoencoder, mask: MaskConfig | None = None, seed: int = 2) -> Any:
+    """Draw the parameters of an autoencoder, see ``random_variables``."""
+    return _drawn(_shapes_of_params(model, mask or MaskConfig()), seed)
 
-    def perturbed(key: jax.Array) -> Any:
-        params = model.init(key, Windows.of(batch), *mask[:2])["params"]
-        leaves, tree = jax.tree.flatten(params)
-        keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-        noisy = [
-            leaf + 0.1 * jax.random.normal(key, leaf.shape)
-            for leaf, key in zip(leaves, keys, strict=True)
-        ]
-        return jax.tree.unflatten(tree, noisy)
 
-    return jax.jit(perturbed)(jax.random.key(seed))
+def random_variables(module: nn.Module, *inputs: Any, seed: int = 2) -> Any:
+    """Draw the variables of any module, so that no bias is zero or equal to another.
+
+    NumPy draws them: XLA would take seconds to compile the initialization of each module.
+    """
+    return _drawn(jax.eval_shape(lambda: module.init(jax.random.key(0), *inputs)), seed)
+
+
+def _drawn(shapes: Any, seed: int) -> Any:
+    rng = np.random.default_rng(seed)
+
+    def drawn(position: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> jax.Array:
+        names = jax.tree_util.keystr(position, simple=True, separator="/").split("/")
+        spread, center = 0.35 if "smoothing" in names else 0.1, float(names[-1] == "scale")
+        return jnp.asarray(center + spread * rng.normal(size=leaf.shape), leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(drawn, shapes)
+
+
+@functools.cache
+def _shapes_of_params(model: MaskedAutoencoder, mask: MaskConfig) -> Any:
+    return jax.eval_shape(lambda: init_params(model, mask, jax.random.key(0), 2))
 
 
 class ArraySource:

@@ -77,7 +77,7 @@ def start(
     environment = os.environ | {
         "JAX_PLATFORMS": "cpu",
         # Compiling takes most of the time of a small run.
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
         "JAX_COMPILATION_CACHE_DIR": os.environ.get(
             "JAX_COMPILATION_CACHE_DIR", str(workdir.parent / "cache")
         ),

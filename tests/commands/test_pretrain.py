@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.commands.pretrain import build_pretraining
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.training.pretrain_step import train_step
@@ -47,6 +48,12 @@ def folder(tmp_path):
     return path
 
 
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Nobody looks at them, and they take longer than the steps."""
+    monkeypatch.setattr(atomic_files, "write_figure", lambda path, figure: None)
+
+
 @pytest.mark.parametrize(
     ("preset", "millions"), [("tiny", 0.9), ("base", 56), ("upstream", 151), ("debug", 0.074)]
 )
@@ -72,6 +79,7 @@ def test_two_steps_on_synthetic_data(tmp_path):
     assert np.isfinite(list(errors.values())).all()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_two_steps_with_nothing_held_out_say_so(tmp_path):
     run = build("preset=debug", tmp_path, **{"data.split_rule": "none"})
     assert not run.trainable.held_out
@@ -81,6 +89,7 @@ def test_two_steps_with_nothing_held_out_say_so(tmp_path):
     assert json.loads((tmp_path / "split.json").read_text())["subjects"]["validation"] == []
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_two_steps_on_a_folder_with_channels_of_its_own(folder, tmp_path):
     workdir = tmp_path / "run"
     run = build("preset=debug,data=folder", workdir, **{"data.path": str(folder)})
@@ -88,6 +97,7 @@ def test_two_steps_on_a_folder_with_channels_of_its_own(folder, tmp_path):
     assert np.isfinite(list(train_and_evaluate(run).values())).all()
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize(
     ("data", "channels"), [("bidmc", "II,PPG"), ("ptbxl_subset", TWELVE)]
 )  # fmt: skip

@@ -14,17 +14,16 @@ from configs.pretrain import get_config
 from physio_mae_jax.experiment.model_section import ModelSection
 from physio_mae_jax.experiment.typed_config import to_dataclass
 from physio_mae_jax.models.mae import MaskedAutoencoder
-from physio_mae_jax.objectives.masking import draw_mask
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig, forward, pretraining_loss
-from tests.factories import initial_params, random_batch
+from tests.factories import drawn_mask, initial_params, random_batch
 
 VERSIONS = ("v1", "v2", "v3", "v1_upstream", "v2_upstream", "v3_upstream")
 
 
-def outcome(version, channels, implementation, dtype):
+def outcome(version, channels, implementation, dtype, depth=2):
     """Return predictions and the gradient of the loss, as two flat float32 vectors."""
     config = get_config(f"preset=debug,variant={version}")
-    config.model.update({"width": 128, "num_heads": 2, "decoder_width": 64, "depth": 2})
+    config.model.update({"width": 128, "num_heads": 2, "decoder_width": 64, "depth": depth})
     config.model.update({"attention_implementation": implementation, "compute_dtype": dtype})
     model = MaskedAutoencoder(
         ModelSection.from_section("model", config.model).for_window(6.0, 100.0)
@@ -33,7 +32,7 @@ def outcome(version, channels, implementation, dtype):
     batch = random_batch(4, channels, model.config.num_samples)
     if channels > 1:
         batch["channel_mask"] = batch["channel_mask"].at[0, 1].set(False)
-    mask = draw_mask(jax.random.key(0), 4, channels, model.config, objective.mask)
+    mask = drawn_mask(model, objective.mask, 4, channels)
     plain = dataclasses.replace(
         model.config, attention_implementation="xla", compute_dtype="float32"
     )

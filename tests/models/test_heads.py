@@ -12,7 +12,13 @@ from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.models.heads.classifier import Classifier
 from physio_mae_jax.models.heads.segmenter import Segmenter
 from physio_mae_jax.models.window_batch import Windows
-from tests.factories import compiled_apply, compiled_init, random_batch, tiny_model
+from tests.factories import (
+    compiled_apply,
+    compiled_init,
+    random_batch,
+    random_variables,
+    tiny_model,
+)
 
 every_head = pytest.mark.parametrize("kind", HEADS)
 
@@ -22,12 +28,7 @@ def head_and_params(kind, **changes):
     head = HEADS[kind](tiny_model().config, settings)
     latents = jax.random.normal(jax.random.key(0), (2, 3, 6, 4, 32))
     mask = jnp.ones(latents.shape[:-1], bool)
-    params = compiled_init(head, 1, latents, mask, False)
-    noise = jax.random.normal(
-        jax.random.key(2), (max(leaf.size for leaf in jax.tree.leaves(params)),)
-    )
-    params = jax.tree.map(lambda leaf: leaf + 0.1 * noise[: leaf.size].reshape(leaf.shape), params)
-    return head, params, latents
+    return head, random_variables(head, latents, mask, False), latents
 
 
 @every_head
@@ -50,8 +51,9 @@ def test_the_order_of_the_channels_changes_no_embedding(kind):
     head, params, latents = head_and_params(kind)
     mask = jnp.ones(latents.shape[:-1], bool).at[1, 2].set(False)
     order = jnp.array([2, 0, 1])
-    found = compiled_apply(head, params, latents[:, order], mask[:, order], False)
-    np.testing.assert_allclose(found, compiled_apply(head, params, latents, mask, False), atol=1e-5)
+    embed = jax.jit(lambda values, mask: head.apply(params, values, mask, False))
+    found = embed(latents[:, order], mask[:, order])
+    np.testing.assert_allclose(found, embed(latents, mask), atol=1e-5)
 
 
 @every_head
@@ -60,13 +62,18 @@ def test_logits_are_computed_from_the_embedding(kind, arcface):
     settings = HeadConfig(kind=kind, num_classes=3, num_queries=4, hidden_width=16, arcface=arcface)
     cfg = tiny_model(depth=1).config
     model, windows = Classifier(cfg, settings), Windows.of(random_batch(2, 3))
-    params = jax.jit(model.init)(jax.random.key(0), windows)
-    embedding = compiled_apply(model, params, windows, method="features")
+    params = random_variables(model, windows)
+
+    @jax.jit
+    def outputs(params):
+        embedding = model.apply(params, windows, method="features")
+        again = model.apply(params, embedding, method="logits")
+        return embedding, model.apply(params, windows), again
+
+    embedding, logits, again = outputs(params)
     widths = {"residual_mlp": 16, "statistics": 2 * cfg.width, "event": 3 * cfg.width}
     assert embedding.shape == (2, widths.get(kind, cfg.width))
-    logits = compiled_apply(model, params, windows)
     assert logits.shape == (2, 3)
-    again = compiled_apply(model, params, embedding, method="logits")
     np.testing.assert_allclose(again, logits, rtol=1e-5, atol=1e-5)
     assert set(params["params"]) - {"encoder", "head"} == {"arcface" if arcface else "output"}
 
@@ -185,7 +192,6 @@ def test_arcface_falls_steadily_with_the_angle_of_the_right_class():
     features = jnp.asarray(np.stack([np.cos(angles), np.sin(angles)], axis=1))
     logits = compiled_apply(module, params, features, jnp.zeros(400, int))[:, 0]
     assert (np.diff(logits) < 1e-4).all()
-    gradient = jax.grad(
-        lambda f: compiled_apply(module, params, f, jnp.zeros(400, int))[:, 0].sum()
-    )(features)
+    total = lambda f: module.apply(params, f, jnp.zeros(400, int))[:, 0].sum()  # noqa: E731
+    gradient = jax.jit(jax.grad(total))(features)
     assert np.isfinite(gradient).all()

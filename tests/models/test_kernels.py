@@ -18,8 +18,8 @@ _EPSILON = 1e-5
 
 
 def draw(*shapes):
-    keys = jax.random.split(jax.random.key(0), len(shapes))
-    return [3 * jax.random.normal(key, shape) + 1 for key, shape in zip(keys, shapes, strict=True)]
+    rng = np.random.default_rng(0)
+    return [jnp.asarray(3 * rng.normal(size=shape) + 1, jnp.float32) for shape in shapes]
 
 
 def norm_example(*shape):
@@ -36,13 +36,24 @@ def plain_norm(tokens, scale, bias):
     return tokens, norm.apply({"params": {"scale": scale, "bias": bias}}, tokens)
 
 
+def values_and_gradients(function, arguments, gradients):
+    """Compute both in one program: each operation alone takes long to compile."""
+
+    @jax.jit
+    def both(arguments, gradients):
+        values, pull = jax.vjp(function, *arguments)
+        return values, pull(gradients)
+
+    return jax.device_get(both(arguments, gradients))
+
+
 def assert_same_and_so_are_gradients(ours, theirs, arguments, gradients):
-    our, our_pull = jax.vjp(jax.jit(ours), *arguments)
-    their, their_pull = jax.vjp(jax.jit(theirs), *arguments)
+    our, our_gradients = values_and_gradients(ours, arguments, gradients)
+    their, their_gradients = values_and_gradients(theirs, arguments, gradients)
     for one, other in zip(our, their, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6 * float(jnp.abs(other).max()))
-    for one, other in zip(our_pull(gradients), their_pull(gradients), strict=True):
-        np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-5 * float(jnp.abs(other).max()))
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6 * np.abs(other).max())
+    for one, other in zip(our_gradients, their_gradients, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-5 * np.abs(other).max())
 
 
 # Tokens and features that fill the kernel's blocks, and some that do not.
@@ -120,12 +131,12 @@ def test_gelu_and_product_equal_the_plain_ones_and_so_do_their_gradients(shape):
 
 def rotary_example(sequences, tokens, heads, head_dim):
     width = heads * head_dim
-    keys = jax.random.split(jax.random.key(1), 4)
-    values = jax.random.normal(keys[0], (sequences, tokens, 20))
-    kernel = jax.random.normal(keys[1], (20, 3 * width)) / 20**0.5
-    positions = jax.random.randint(keys[2], (sequences, tokens), 0, 100)
-    gradients = jax.random.normal(keys[3], (3, sequences, tokens, heads, head_dim))
-    return values, kernel, rotary_rotation(positions, head_dim), tuple(gradients)
+    rng = np.random.default_rng(1)
+    shapes = ((sequences, tokens, 20), (20, 3 * width), *[(sequences, tokens, heads, head_dim)] * 3)
+    values, kernel, *gradients = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in shapes)
+    positions = jnp.asarray(rng.integers(0, 100, (sequences, tokens)))
+    rotation = jax.jit(rotary_rotation, static_argnums=1)(positions, head_dim)
+    return values, kernel / 20**0.5, rotation, tuple(gradients)
 
 
 def kernel_rotary(tokens, kernel, rotation, heads):
@@ -185,7 +196,7 @@ def test_each_device_works_on_its_own_examples():
     given = (arguments[0], gradient, values, rotation, gradients)
     compiled = jax.jit(with_mesh(all_of_them, mesh), in_shardings=split).lower(*given).compile()
     assert "all-gather" not in compiled.as_text()
-    alone = all_of_them(*given)
+    alone = jax.jit(all_of_them)(*given)
     for ours, theirs in zip(jax.tree.leaves(compiled(*given)), jax.tree.leaves(alone), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 

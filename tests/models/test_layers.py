@@ -14,7 +14,13 @@ from physio_mae_jax.models.heads import HEADS
 from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.models.heads.classifier import Classifier
 from physio_mae_jax.models.window_batch import Windows
-from tests.factories import compiled_init, random_batch, tiny_model
+from tests.factories import (
+    compiled_apply,
+    compiled_init,
+    random_batch,
+    random_variables,
+    tiny_model,
+)
 
 MODELS = Path(layers.__file__).parent
 JOINT = {"encoder_attention": "joint", "decoder_attention": "joint"}
@@ -67,16 +73,16 @@ def test_every_kernel_of_a_classifier_is_reached(kind):
 
 def test_what_an_interceptor_computes_is_what_the_model_uses():
     encoder, windows = TransformerEncoder(tiny_model().config), Windows.of(random_batch(1, 2))
-    params = compiled_init(encoder, 0, windows, None)
+    params = random_variables(encoder, windows, None)
 
     def nothing(call, args, kwargs, context):
         result = call(*args, **kwargs)
         is_linear = isinstance(context.module, layers.Linear)
         return result * 0 if is_linear and context.method_name == "__call__" else result
 
-    plain = encoder.apply(params, windows, None)
+    plain = compiled_apply(encoder, params, windows, None)
     with nn.intercept_methods(nothing):
-        changed = encoder.apply(params, windows, None)
+        changed = compiled_apply(encoder, params, windows, None)
     assert np.abs(plain - changed).max() > 0.1
 
 

@@ -48,14 +48,19 @@ def test_blocks_attend_as_under_a_mask_and_so_do_gradients(cut, masked):
     parts = jax.random.normal(jax.random.key(0), (4, 2, near.length, 2, 8))
     mask = jnp.arange(near.length)[None] < jnp.array([[near.length], [near.length - 2]])
     dense = meets(near)[None, None] & (mask[:, None, None] if masked else True)
-    near_by = jax.jit(lambda *qkv: near_attention(near, *qkv, mask if masked else None))
-    ours, our_pull = jax.vjp(near_by, *parts[:3])
-    theirs, their_pull = jax.vjp(jax.jit(lambda *qkv: attend(*qkv, dense)), *parts[:3])
+    near_by = lambda *qkv: near_attention(near, *qkv, mask if masked else None)  # noqa: E731
     # Of a query that is padding itself nobody asks.
-    asked = mask[:, :, None, None] if masked else True
-    np.testing.assert_allclose(jnp.where(asked, ours - theirs, 0), 0, atol=2e-6)
-    gradient = jnp.where(asked, parts[3], 0)
-    for one, other in zip(our_pull(gradient), their_pull(gradient), strict=True):
+    asked = np.broadcast_to(mask[:, :, None, None] if masked else True, parts[3].shape)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def both(function, *parts):
+        values, pull = jax.vjp(function, *parts[:3])
+        return values, pull(jnp.where(asked, parts[3], 0))
+
+    ours, our_gradients = both(near_by, *parts)
+    theirs, their_gradients = both(lambda *qkv: attend(*qkv, dense), *parts)
+    np.testing.assert_allclose(np.where(asked, ours - theirs, 0), 0, atol=2e-6)
+    for one, other in zip(our_gradients, their_gradients, strict=True):
         np.testing.assert_allclose(one, other, atol=5e-6)
 
 

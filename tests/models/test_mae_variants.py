@@ -1,6 +1,7 @@
 """Versions and attention layouts: what they share and where they must agree."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig, forward, pretraining_loss
 from physio_mae_jax.training.model_spec import init_params
-from tests.factories import drawn_mask, initial_params, random_batch, tiny_model
+from tests.factories import drawn_mask, initial_params, random_batch, random_params, tiny_model
 
 JOINT = {
     "encoder_attention": "joint",
@@ -69,15 +70,20 @@ def test_sizes_are_those_the_readme_of_the_original_claims(argument, millions):
     assert count == pytest.approx(millions, rel=0.03)
 
 
-@pytest.mark.parametrize("version", [v for v in ARGUMENTS["variant"] if v != "contrastive"])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_every_version_learns_from_any_number_of_channels(version, channels):
+@functools.cache
+def initialized(version):
     cfg, objective = settings(f"preset=debug,variant={version}")
     objective.check_against(cfg)
     model = MaskedAutoencoder(dataclasses.replace(cfg, depth=1))
-    batch = random_batch(2, channels, cfg.num_samples)
+    return model, objective, initial_params(model, objective.mask)
+
+
+@pytest.mark.parametrize("version", [v for v in ARGUMENTS["variant"] if v != "contrastive"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_version_learns_from_any_number_of_channels(version, channels):
+    model, objective, params = initialized(version)
+    batch = random_batch(2, channels, model.config.num_samples)
     mask = drawn_mask(model, objective.mask, 2, channels)
-    params = initial_params(model, objective.mask)
     gradient = jax.jit(jax.grad(lambda p: pretraining_loss(model, objective, p, batch, mask)[0]))(
         params
     )
@@ -92,7 +98,7 @@ def test_other_masks_run_and_score_what_is_masked(kind):
     objective.check_against(cfg)
     model, batch = MaskedAutoencoder(cfg), random_batch(2, 4, cfg.num_samples)
     mask = drawn_mask(model, objective.mask, 2, 4)
-    params = initial_params(model, objective.mask)
+    params = random_params(model, objective.mask)
     result = jax.jit(lambda b: forward(model, objective, params, b, mask))(batch)
     assert np.isfinite(result.predicted.patches).all()
     assert result.token_weight.sum() > 0
@@ -104,7 +110,7 @@ def test_a_dropped_channel_reaches_nothing_but_its_own_score():
     batch = random_batch(2, 2)
     mask = drawn_mask(model, objective.mask, 2, 2)
     assert (mask.masked_channels.sum(axis=1) == 1).all()
-    params = initial_params(model, objective.mask)
+    params = random_params(model, objective.mask)
     predict = jax.jit(lambda b: forward(model, objective, params, b, mask).predicted.patches)
     dropped = mask.masked_channels[:, :, None]
     other = batch | {"signal": jnp.where(dropped, -batch["signal"], batch["signal"])}
@@ -113,7 +119,7 @@ def test_a_dropped_channel_reaches_nothing_but_its_own_score():
 
 def test_an_absent_channel_changes_nothing_in_a_joint_sequence():
     model = tiny_model(**JOINT)
-    params = initial_params(model, MaskConfig(kind="random"))
+    params = random_params(model, MaskConfig(kind="random"))
     batch = random_batch(2, 3)
     without = {name: values[:, jnp.array([0, 2])] for name, values in batch.items()}
     batch["channel_mask"] = batch["channel_mask"].at[:, 1].set(False)

@@ -1,6 +1,7 @@
 """Laws of every time mixer, and what a new one needs: a module and a line in a dict."""
 
 import dataclasses
+import functools
 from typing import ClassVar
 
 import flax.linen as nn
@@ -26,8 +27,9 @@ from physio_mae_jax.training.model_spec import parse_model_config
 from physio_mae_jax.training.pretrain_step import train_step
 from physio_mae_jax.training.state import TrainState
 from tests.encoders import beats, encoder, write_run
-from tests.factories import compiled_init, initial_params, random_batch, random_params, tiny_model
+from tests.factories import compiled_init, random_batch, random_params, tiny_model
 from tests.runs import typed
+from tests.training.pretrain_tasks import pretrain_task
 
 
 class MovingAverage(nn.Module):
@@ -103,7 +105,7 @@ def stack_of(mixer):
     params = compiled_init(stack, 1, tokens, *given)
     # Fresh kernels are so small that attention is nearly uniform.
     params = jax.tree.map(lambda leaf: 10 * leaf, params)
-    return (lambda *args: stack.apply(params, *args)), tokens, given
+    return jax.jit(functools.partial(stack.apply, params)), tokens, given
 
 
 @every_mixer
@@ -132,15 +134,12 @@ def test_parameters_lie_under_the_name_of_the_mixer(mixer):
         assert f"time_{mixer}" in params[part]["stack"]["blocks"]
 
 
-def small_spec(mixer):
-    config = get_config("preset=debug")
-    config.model.time_mixer, config.num_devices = mixer, 1
-    return build_pretrain_spec(typed(config))
-
-
 def test_a_new_mixer_trains():
-    spec = small_spec("average")
-    params = initial_params(spec.model, spec.objective.mask)
+    config = get_config("preset=debug")
+    config.model.time_mixer, config.num_devices = "average", 1
+    assert build_pretrain_spec(typed(config)).model.config.time_mixer == "average"
+    spec = pretrain_task(time_mixer="average")
+    params = random_params(spec.model)
     state = TrainState.start(jax.random.key(0), params, spec.optimizer)
     batch = random_batch(4, 2, spec.model.config.num_samples)
     batch |= {"subject": jnp.arange(4)}

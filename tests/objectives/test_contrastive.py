@@ -1,15 +1,21 @@
 """Contrastive loss, and the division into modalities."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from physio_mae_jax.objectives.contrastive import allowed_negatives, info_nce, split_modalities
+from physio_mae_jax.objectives import contrastive
+from physio_mae_jax.objectives.contrastive import allowed_negatives, split_modalities
 from tests.factories import random_batch
 
+info_nce = jax.jit(contrastive.info_nce)
 
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def unit(key, *shape):
     values = jax.random.normal(jax.random.key(key), shape)
     return values / jnp.linalg.norm(values, axis=-1, keepdims=True) / 0.07**0.5
@@ -47,9 +53,7 @@ def test_every_device_sees_the_windows_of_all():
     negatives = allowed_negatives(jnp.arange(16), everyone, False)
     alone, _ = info_nce(first, second, negatives, everyone)
     rows = NamedSharding(mesh, PartitionSpec("data"))
-    sharded = jax.jit(info_nce)(
-        *(jax.device_put(x, rows) for x in (first, second)), negatives, everyone
-    )
+    sharded = info_nce(*(jax.device_put(x, rows) for x in (first, second)), negatives, everyone)
     assert float(sharded[0]) == pytest.approx(float(alone), rel=1e-5)
 
 

@@ -6,6 +6,7 @@ array is.
 
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -85,7 +86,8 @@ def case(request, shared):
 
 def test_scalogram_is_the_originals(case):
     cfg = case.model.config
-    ours = wavelet.scalogram(case.batch()["signal"], cfg.wavelet, cfg.sampling_rate_hz)
+    transform = jax.jit(lambda x: wavelet.scalogram(x, cfg.wavelet, cfg.sampling_rate_hz))
+    ours = transform(case.batch()["signal"])
     reference = case.arrays["scalogram"]
     assert relative_error(ours.reshape(reference.shape), reference) < TOLERANCE
 
@@ -131,9 +133,9 @@ def test_predictions_are_the_originals(case):
 def test_losses_are_the_originals(case):
     if "loss" not in case.arrays.files:
         pytest.skip("no reference: the original un-shuffles more than one channel wrongly")
-    _, parts = pretraining_loss(
-        case.model, case.objective(), case.params, case.batch(), case.mask()
-    )
+    model, objective, mask = case.model, case.objective(), case.mask()
+    measure = jax.jit(lambda p, batch: pretraining_loss(model, objective, p, batch, mask)[1])
+    parts = measure(case.params, case.batch())
     names = {"loss": "loss", "loss_spec": "scalogram_loss", "loss_time": "waveform_loss"}
     for theirs in set(names) & set(case.arrays.files):
         ours = float(parts[names[theirs]])
@@ -164,14 +166,15 @@ def test_contrastive_losses_are_the_originals(shared):
     }
     # All PPG, then all ECG there; the two examples of a window beside each other here.
     noise = case.arrays["noise"].reshape(2, windows, -1).swapaxes(0, 1).reshape(2 * windows, -1)
-    loss, parts = contrastive_pretraining_loss(
-        case.model,
-        case.objective(),
-        ContrastiveConfig(weight=1.0, view="whole", same_subject_negatives=True),
-        case.params,
-        split_modalities(batch),
-        column_mask(jnp.asarray(noise), case.config["mask_ratio"]),
-    )
+    objective = ContrastiveConfig(weight=1.0, view="whole", same_subject_negatives=True)
+    mask = column_mask(jnp.asarray(noise), case.config["mask_ratio"])
+
+    @jax.jit
+    def measure(params, batch):
+        given = (objective, params, split_modalities(batch), mask)
+        return contrastive_pretraining_loss(case.model, case.objective(), *given)
+
+    loss, parts = measure(case.params, batch)
     for ours, theirs in (
         (parts["scalogram_loss"], "loss_spec"),
         (parts["waveform_loss"], "loss_time"),

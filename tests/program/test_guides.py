@@ -110,6 +110,7 @@ def position(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("guides")
     model = untrained(
         num_samples=1000,
+        depth=1,
         input={"channels": CHANNELS, "num_samples": 1000, "units": {"II": "mV"}},
     )
     with Checkpoints(folder / "runs/mixed/checkpoints", keep=1) as checkpoints:

@@ -10,6 +10,11 @@ from physio_mae_jax.signals import wavelet
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
 from tests.signals.wavelets import relative_error, ricker
 
+# Compiled as a whole: each operation alone takes long to compile.
+_SETTINGS = ("config", "sampling_rate_hz", "method")
+coefficients = jax.jit(wavelet.coefficients, static_argnames=_SETTINGS[:2])
+scalogram = jax.jit(wavelet.scalogram, static_argnames=_SETTINGS)
+
 
 def band_limited_noise(seconds: float, rate: float, highest_hz: float) -> np.ndarray:
     """Sum sinusoids below ``highest_hz``, the same at every rate."""
@@ -24,7 +29,7 @@ def test_transform_equals_direct_correlation_in_float64(rate: float) -> None:
     signal = band_limited_noise(6.0, rate, 40.0)
     config = WaveletConfig(num_scales=24, difference_planes=False)
     bank = wavelet_bank(config, rate, len(signal))
-    ours = wavelet.coefficients(jnp.asarray(signal, jnp.float32)[None, None], config, rate)
+    ours = coefficients(jnp.asarray(signal, jnp.float32)[None, None], config, rate)
     padded = np.pad(signal, bank.padding, mode="reflect")
     for row, frequency in enumerate(bank.frequencies_hz):
         scale = np.sqrt(2) * rate / (2 * np.pi * frequency)
@@ -42,7 +47,7 @@ def test_narrow_wavelets_are_those_of_the_band_limited_signal(rate: float) -> No
     frequency_hz, phase = 30.0, 0.4
     time = np.arange(round(4 * rate)) / rate
     signal = np.sin(2 * np.pi * frequency_hz * time + phase)
-    ours = wavelet.coefficients(jnp.asarray(signal, jnp.float32)[None, None], config, rate)
+    ours = coefficients(jnp.asarray(signal, jnp.float32)[None, None], config, rate)
     bank = wavelet_bank(config, rate, len(signal))
     middle = len(time) // 2
     for row, center_hz in enumerate(bank.frequencies_hz[:4]):
@@ -60,7 +65,7 @@ def test_same_physiology_at_every_rate() -> None:
     """Scales in Hz: the normalized scalogram of one signal agrees between 100 and 500 Hz."""
     config = WaveletConfig(num_scales=32, difference_planes=False)
     low, high = (
-        wavelet.scalogram(jnp.asarray(band_limited_noise(8, r, 35.0))[None, None], config, r)
+        scalogram(jnp.asarray(band_limited_noise(8, r, 35.0))[None, None], config, r)
         for r in (100.0, 500.0)
     )
     inside = slice(250, 550)
@@ -71,12 +76,12 @@ def test_same_physiology_at_every_rate() -> None:
 
 def test_a_constant_gives_nothing_and_a_sine_peaks_at_its_own_row() -> None:
     config = WaveletConfig(num_scales=48, difference_planes=False)
-    constant = wavelet.coefficients(jnp.full((1, 1, 1000), 3.0), config, 100.0)
+    constant = coefficients(jnp.full((1, 1, 1000), 3.0), config, 100.0)
     assert np.abs(constant).max() < 2e-3
     time = np.arange(1000) / 100
     for frequency_hz in (1.0, 5.0, 20.0):
         sine = jnp.asarray(np.sin(2 * np.pi * frequency_hz * time), jnp.float32)
-        planes = wavelet.coefficients(sine[None, None], config, 100.0)[0, 0, 0]
+        planes = coefficients(sine[None, None], config, 100.0)[0, 0, 0]
         frequencies = wavelet_bank(config, 100.0, 1000).frequencies_hz
         # Unit-energy wavelets of scale s gain sqrt(s): the peak lies at sqrt(2.5) / s, not at
         # the spectral peak sqrt(2) / s.
@@ -86,7 +91,8 @@ def test_a_constant_gives_nothing_and_a_sine_peaks_at_its_own_row() -> None:
 
 def test_difference_planes_follow_the_formula() -> None:
     signal = np.random.default_rng(1).normal(size=50).astype(np.float32)
-    planes = wavelet.difference_planes(jnp.asarray(signal), WaveletConfig())
+    take = jax.jit(lambda x: wavelet.difference_planes(x, WaveletConfig()))
+    planes = take(jnp.asarray(signal))
     first = np.diff(signal, prepend=signal[0])
     second = np.diff(np.pad(signal, 1, mode="edge"), n=2)
     np.testing.assert_allclose(planes, np.stack([signal, first, second]), atol=1e-6)
@@ -94,7 +100,8 @@ def test_difference_planes_follow_the_formula() -> None:
 
 def test_normalization_is_over_scales_and_time_with_unbiased_deviation() -> None:
     values = np.random.default_rng(2).normal(3, 5, (2, 3, 4, 50)).astype(np.float32)
-    ours = wavelet.normalize_planes(values, wavelet.plane_statistics(jnp.asarray(values)))
+    normalize = jax.jit(lambda x: wavelet.normalize_planes(x, wavelet.plane_statistics(x)))
+    ours = normalize(jnp.asarray(values))
     mean = values.mean(axis=(2, 3), keepdims=True)
     std = values.std(axis=(2, 3), keepdims=True, ddof=1)
     np.testing.assert_allclose(ours, (values - mean) / std, atol=2e-6)
@@ -107,8 +114,8 @@ def test_padding_changes_nothing_in_front_of_it(bank: str) -> None:
     signal = jnp.asarray(rng.normal(size=(2, 2, 400)), jnp.float32)
     garbage = jnp.asarray(rng.normal(5, 9, size=(2, 2, 100)), jnp.float32)
     padded = jnp.concatenate([signal, garbage], axis=-1)
-    alone = wavelet.scalogram(signal, config, 100.0)
-    within = wavelet.scalogram(padded, config, 100.0, jnp.array([400, 400]))
+    alone = scalogram(signal, config, 100.0)
+    within = scalogram(padded, config, 100.0, jnp.array([400, 400]))
     np.testing.assert_allclose(within[..., :400], alone, atol=2e-4)
 
 
@@ -123,8 +130,8 @@ def test_products_equal_the_fft(bank: str, num_samples: int, rate: float, unit: 
     signal[1, 0, 300] = 1000.0  # an artifact, which must not drown the rest in rounding
     signal[2, 1] = 7.0  # a lead that came off
     signal = jnp.asarray(unit * signal, jnp.float32)
-    exact = wavelet.scalogram(signal, config, rate)
-    ours = wavelet.scalogram(signal, config, rate, method="products")
+    exact = scalogram(signal, config, rate)
+    ours = scalogram(signal, config, rate, method="products")
     assert ours.shape == exact.shape
     difference = np.sqrt(np.mean(np.square(ours - exact), axis=(-2, -1)))
     assert difference[:2].max() < 2e-3
@@ -137,8 +144,8 @@ def test_padding_changes_nothing_in_front_of_it_by_products(bank: str) -> None:
     rng = np.random.default_rng(6)
     signal = jnp.asarray(rng.normal(size=(2, 2, 500)), jnp.float32)
     valid = jnp.array([400, 470])
-    exact = wavelet.scalogram(signal, config, 100.0, valid)
-    ours = wavelet.scalogram(signal, config, 100.0, valid, "products")
+    exact = scalogram(signal, config, 100.0, valid)
+    ours = scalogram(signal, config, 100.0, valid, method="products")
     for row, length in enumerate((400, 470)):
         np.testing.assert_allclose(ours[row, ..., :length], exact[row, ..., :length], atol=1e-2)
 

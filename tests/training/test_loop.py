@@ -59,6 +59,12 @@ def _run(workdir, hook=None, **loop):
     )
 
 
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Nobody looks at them, and they take longer than the steps."""
+    monkeypatch.setattr(atomic_files, "write_figure", lambda path, figure: None)
+
+
 def _final_state(workdir):
     run = _run(workdir)
     abstract = jax.eval_shape(run.trainable.init_state, jax.random.key(0))
@@ -112,6 +118,7 @@ def test_nothing_is_compiled_once_every_kind_of_work_was_done(tmp_path):
     assert at_batch[4:] == [len(compiled)] * len(at_batch[4:])
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_stopped_by_a_signal_and_resumed_equals_uninterrupted(tmp_path, uninterrupted):
     def stop_at_3(step, batch):
         if step == 3:
@@ -123,6 +130,7 @@ def test_stopped_by_a_signal_and_resumed_equals_uninterrupted(tmp_path, uninterr
     _assert_as_uninterrupted(tmp_path, errors, uninterrupted)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_crashed_between_checkpoints_and_resumed_equals_uninterrupted(tmp_path, uninterrupted):
     def crash_at_6(step, batch):
         if step == 6:
@@ -138,6 +146,7 @@ def test_crashed_between_checkpoints_and_resumed_equals_uninterrupted(tmp_path, 
     _assert_as_uninterrupted(tmp_path, errors, uninterrupted)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_non_finite_loss_saves_the_state_before_it_and_names_the_windows(tmp_path, uninterrupted):
     def poison_4(step, batch):
         if step == 4:
@@ -183,6 +192,7 @@ def test_a_finished_run_is_not_trained_further_and_other_settings_are_rejected(u
         train_and_evaluate(_run(workdir, num_steps=3))
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_data_that_is_gone_is_told_in_one_line(tmp_path):
     def unplug_at_2(step, batch):
         if step == 2:
@@ -192,6 +202,7 @@ def test_data_that_is_gone_is_told_in_one_line(tmp_path):
         train_and_evaluate(_run(tmp_path, unplug_at_2))
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_damaged_newest_checkpoint_is_passed_over_and_the_end_is_the_same(
     tmp_path, uninterrupted
 ):

@@ -39,19 +39,25 @@ def _batch():
     return batch
 
 
-def test_eight_devices_update_as_one_does():
-    one, one_metrics = _two_steps(pretrain_task(), 1, _batch())
+@pytest.fixture(scope="module")
+def whole():
+    """Parameters and metrics after two steps of one device on whole batches."""
+    return _two_steps(pretrain_task(), 1, _batch())
+
+
+def test_eight_devices_update_as_one_does(whole):
+    one, one_metrics = whole
     eight, eight_metrics = _two_steps(pretrain_task(), 8, _batch())
     assert eight_metrics["loss"] == pytest.approx(one_metrics["loss"], rel=1e-5)
     assert eight_metrics["gradient_norm"] == pytest.approx(one_metrics["gradient_norm"], rel=1e-4)
     _assert_close(one, eight, 2e-5)
 
 
-def test_accumulated_micro_batches_update_as_the_whole_batch():
-    whole, whole_metrics = _two_steps(pretrain_task(), 2, _batch())
+def test_accumulated_micro_batches_update_as_the_whole_batch(whole):
+    params, metrics = whole
     parts, parts_metrics = _two_steps(pretrain_task(accumulation_steps=4), 2, _batch())
-    assert parts_metrics["loss"] == pytest.approx(whole_metrics["loss"], rel=1e-5)
-    _assert_close(whole, parts, 2e-5)
+    assert parts_metrics["loss"] == pytest.approx(metrics["loss"], rel=1e-5)
+    _assert_close(params, parts, 2e-5)
 
 
 def test_with_latent_targets_devices_and_micro_batches_update_alike():

@@ -1,6 +1,7 @@
 """What a fine-tuning begins with, and which model it keeps."""
 
 import dataclasses
+import functools
 import json
 import logging
 import re
@@ -120,6 +121,7 @@ def test_a_channel_independent_encoder_starts_as_one_and_learns_to_mix_them(wave
     config = run.trainable.spec.model.config
     batch = next(run.training.training)
 
+    @functools.partial(jax.jit, static_argnums=1)
     def latents(params, alone):
         return encode_windows(config, params, batch, channel_independent=alone)
 

@@ -169,7 +169,7 @@ def test_the_reasoning_head_computes_what_its_weights_say(small):
     assert model.head_config.num_queries == 5
     signal = jax.random.normal(jax.random.key(0), (1, 2, 60))
     windows = Windows.blank(1, 2, 60)._replace(signal=signal)
-    tokens = model.bind({"params": params}).encoder.grid(windows)
+    tokens = jax.jit(lambda p: model.bind({"params": p}).encoder.grid(windows))(params)
     tokens = np.asarray(tokens, np.float64).reshape(-1, 8)
 
     def norm(values, name):
