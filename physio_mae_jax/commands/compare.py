@@ -132,14 +132,14 @@ def build_comparison(config: CompareConfig, workdir: Path, *, strict: bool) -> C
     Raises:
         UserError: A setting is wrong, or the folder contains a comparison with other settings.
     """
-    rows = _parse_list("models", config.models, str)
+    rows = parse_list("models", config.models, str)
     known = list(config.candidates)
     for row in rows:
         if row not in known:
             raise ConfigError(f"models must be among {', '.join(known)}; got {row!r}.")
     fractions, seeds = (
-        _parse_list("label_fractions", config.label_fractions, float),
-        _parse_list("seeds", config.seeds, int),
+        parse_list("label_fractions", config.label_fractions, float),
+        parse_list("seeds", config.seeds, int),
     )
     for seed in seeds:
         check_settings({"seed": seed})
@@ -230,7 +230,7 @@ def _row_settings(config: CompareConfig, trial: ComparedTrial) -> JsonObject:
     }
 
 
-def _parse_list(name: str, setting: str, kind: Callable[[str], _Item]) -> list[_Item]:
+def parse_list(name: str, setting: str, kind: Callable[[str], _Item]) -> list[_Item]:
     """Parse a comma-separated setting; drop repeated values."""
     texts = [text.strip() for text in setting.split(",") if text.strip()]
     try:

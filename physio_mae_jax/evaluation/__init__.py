@@ -32,6 +32,7 @@ Modules::
     retrieval        cross-modal retrieval: the ECG recorded with a PPG, and the PPG recorded with
                      an ECG
     subgroups        metrics by sex and age, with a bootstrap within each subgroup
+    suite/           the evaluation suite: many tasks in one table and one page
     summary          metrics of several models on the same instances: means over seeds and paired
                      differences
     weighted         weighted sums and means over instances

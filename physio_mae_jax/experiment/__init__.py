@@ -16,6 +16,9 @@ Modules::
                          for any window
     run_directory        load finished runs: their settings, and a pre-trained model with its data
     run_metadata         checks of the machine of a run; writes config.json and checks it on resume
+    subject_folds        split rules of the folds of a cross-validation by subject
+    suite_plan           what a task of the evaluation suite trains: its folds, classes and
+                         fractions of the subjects
     sweep                many runs in one folder, each with an evaluation report: settings, workers,
                          completeness
     typed_config         typed settings: a config as a tree of dataclasses, built once when a
