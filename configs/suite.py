@@ -98,6 +98,9 @@ _TASKS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "mimic3": ("MIMIC PERform, AF", "mimic3", {"headline": "f1:af", "folds": "5"}),
 }
 
+_NO_SUBJECTS = "The files do not name patients: one may be on both sides of the split."
+_NOTES = dict.fromkeys(("bonn", "cinc2011", "cinc2015", "cinc2017", "challenge2021"), _NO_SUBJECTS)
+
 
 def get_config(argument: str = "") -> ConfigDict:
     """Return every setting of a suite."""
@@ -132,9 +135,11 @@ def _task(
     compared = comparison_config(f"{preset},data={data_set}")
     task = ConfigDict()
     task.title = title
+    task.note = _NOTES.get(data_set, "")  # shown in the report
     task.headline = "macro_auroc"  # macro_f1, accuracy, or auroc:CLASS and f1:CLASS
     task.folds = ""  # '': data.split_rule; '5': folds by subject; 'subjects': leave one out
-    task.longest_window_seconds = float(DEFAULTS[data_set].max_window_seconds or 0.0)  # 0: any
+    # Longest window (s) of the recordings, to which that of the encoder is shortened; 0: any
+    task.longest_window_seconds = float(DEFAULTS[data_set].max_window_seconds or 0.0)
     task.label_fractions = suite.get_oneway_ref("label_fractions")
     task.data = compared.data
     task.data.root = suite.data.get_oneway_ref("root")

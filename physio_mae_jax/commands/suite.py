@@ -7,7 +7,7 @@ from pathlib import Path
 
 from physio_mae_jax import atomic_files
 from physio_mae_jax.commands import compare, retrieve
-from physio_mae_jax.commands.compare import CompareConfig, parse_list
+from physio_mae_jax.commands.compare import parse_list
 from physio_mae_jax.commands.suite_trials import PlannedTasks, SuiteTask
 from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.data.json_reader import read_json
@@ -39,7 +39,7 @@ _RETRIEVAL = "retrieval"
 _RETRIEVAL_RESULTS = "retrieval.json"
 _HINT = "remove the file and run the same command again."
 # Of a task's section; the others are settings of a comparison.
-_OWN = ("title", "headline", "folds", "longest_window_seconds")
+_OWN = ("title", "note", "headline", "folds", "longest_window_seconds")
 # Of the suite, and given to every comparison.
 _SHARED = ("init_from", "models", "seeds")
 
@@ -110,6 +110,7 @@ def _read_task(name: str, section: JsonMapping, settings: JsonMapping) -> SuiteT
         return SuiteTask(
             name=name,
             title=section["title"],
+            note=section["note"],
             headline=Headline.parse(section["headline"]),
             folds=section["folds"],
             longest_window_seconds=section["longest_window_seconds"],
@@ -166,7 +167,8 @@ def build_suite(config: SuiteConfig, workdir: Path, *, strict: bool) -> SuiteRun
             continue
         # Of a task without data too, so that later reports name it.
         atomic_files.prepare_workdir(workdir / task.name)
-        reason = _absence(task.comparison) or _record(task, workdir / task.name, is_requested)
+        data = task.comparison.data
+        reason = _absence(data.sets, data.root) or _record(task, workdir / task.name, is_requested)
         if reason:
             absent.append(SkippedTask(name=task.name, title=task.title, reason=reason))
             _LOG.warning("%s is excluded: %s", task.title, reason)
@@ -191,10 +193,10 @@ def _record(task: SuiteTask, folder: Path, is_requested: bool) -> str:
     return ""
 
 
-def _absence(config: CompareConfig) -> str:
-    """Return why a task's data cannot be opened and how to prepare it; '' if it is at hand."""
-    root = Path(config.data.root).expanduser()
-    for item in parse_weighted_sets(config.data.sets):
+def _absence(sets: str, folder: str) -> str:
+    """Return what data is not in a folder and how to prepare it; '' if it is all at hand."""
+    root = Path(folder).expanduser()
+    for item in parse_weighted_sets(sets):
         if find_prepared(root, item.name) is None:
             return f"{item.name} is not prepared in {root}. {_how_to_prepare(item.name, root)}"
     return ""
@@ -248,6 +250,8 @@ def _retrieve(run: SuiteRun) -> TaskResult | SkippedTask:
     """Retrieve with a contrastive run, or say why not."""
     folder, title = run.workdir / _RETRIEVAL, run.config.retrieval_title
     config = retrieve.read(run.config.retrieval)
+    if config.data.sets and (reason := _absence(config.data.sets, config.data.root)):
+        return SkippedTask(name=_RETRIEVAL, title=title, reason=reason)
     try:
         built = retrieve.build_retrieval(config, folder, strict=run.strict)
         record_settings(config, folder, ())

@@ -33,6 +33,7 @@ class SuiteTask:
 
     Attributes:
         name, title: Name of its folder, and title.
+        note: What a reader must know of its data; may be ''.
         headline: Headline metric.
         folds: '' for the split rule of the comparison, a number, or 'subjects'.
         longest_window_seconds: Longest window that the recordings allow (s); 0 for any.
@@ -42,6 +43,7 @@ class SuiteTask:
 
     name: str
     title: str
+    note: str
     headline: Headline
     folds: str
     longest_window_seconds: float
@@ -184,7 +186,7 @@ class PlannedTasks:
                 headline=planned.task.headline,
                 folds=tuple(planned.plan.split_rules),
                 trials=planned.trials,
-                notes=planned.plan.notes,
+                notes=tuple(filter(None, (planned.task.note, *planned.plan.notes))),
             )
             for planned in self._planned
         ]

@@ -103,7 +103,7 @@ def test_the_page_escapes_and_shows_values_on_hover():
     page = render_page("Suite", [task(notes=("<script>",))], [], {})
     assert "A &lt;task&gt;" in page
     assert "<script" not in page
-    assert "<title>wavelets, linear probe: macro AUROC 0.700; 95 % interval" in page
+    assert "<title>wavelets, probe: macro AUROC 0.700; 95 % interval" in page
     assert 'href="a/wavelets/evaluation.md"' in page
 
 

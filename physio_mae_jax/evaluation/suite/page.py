@@ -23,13 +23,13 @@ table { border-collapse: collapse; }
 th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(--line);
   vertical-align: top; }
 td.value { font-variant-numeric: tabular-nums; white-space: nowrap; }
-td.value small { opacity: .75; }
+td.value small, th small { opacity: .75; font-weight: normal; }
 td.best { font-weight: 650; }
 .overview th:first-child, .overview td:first-child { position: sticky; left: 0; min-width: 8rem;
   background: Canvas; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr));
   gap: .4rem 1.6rem; }
-.row { display: grid; grid-template-columns: 9.5rem minmax(0, 1fr) 3.2rem; align-items: center;
+.row { display: grid; grid-template-columns: 8.2rem minmax(0, 1fr) 3.2rem; align-items: center;
   gap: .5rem; font-size: .87rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
 svg.track { width: 100%; overflow: visible; display: block; }
 svg.track line { stroke: currentColor; stroke-width: 2; opacity: .55; }
@@ -38,6 +38,7 @@ svg.track line.grid { stroke: var(--line); stroke-width: 1; opacity: 1; }
 svg.track text { font-size: 11px; fill: currentColor; opacity: .7; }
 svg.first line { stroke: var(--accent); } svg.first circle { fill: var(--accent); }
 .warn { color: var(--warn); } .note { opacity: .8; font-size: .9rem; }
+summary { cursor: pointer; } td.reports { white-space: nowrap; }
 ul { padding-left: 1.2rem; } dd { margin: 0 0 .4rem; overflow-wrap: anywhere; }
 """
 
@@ -71,12 +72,13 @@ def _overview(tasks: Sequence[TaskResult]) -> str:
     lines = []
     for task in tasks:
         cells = [text.overview_cell(task, row) for row in rows]
-        values = [cell.mean.value for cell in cells if cell is not None]
+        values = [c.mean.value for c in cells if c is not None and c.mean.value == c.mean.value]
+        low, high = min(values, default=0.0), max(values, default=0.0)
         mark = f' <span class="warn">{text.CONTAMINATED}</span>' if task.contamination else ""
         lines.append(
             f'<tr><td><a href="#{_text(task.name)}">{_text(task.title)}</a>{mark}'
             f'<br><span class="note">{_text(task.metric)}</span></td>'
-            + "".join(_overview_cell(task, cell, min(values), max(values)) for cell in cells)
+            + "".join(_overview_cell(task, cell, low, high) for cell in cells)
             + "</tr>"
         )
     return (
@@ -136,16 +138,12 @@ def _panel(task: TaskResult, fraction: float, axis: Axis) -> str:
             f'<div class="row"><span>{_text(text.row_title(row))}</span>{track(axis, mark)}'
             f"<span>{number(cell.mean.value)}{_mark(cell)}</span></div>"
         )
-    heading = f"{percent_of_subjects(fraction)}" if task.labeled else task.metric
+    share = f"{text.percent(fraction)} of the training subjects"
+    heading = share if task.labeled else task.metric
     return (
         f"<div><h3>{_text(heading)}</h3>{''.join(lines)}"
         f'<div class="row"><span></span>{axis_labels(axis)}<span></span></div></div>'
     )
-
-
-def percent_of_subjects(fraction: float) -> str:
-    """Return the heading of a panel."""
-    return f"{text.percent(fraction)} of the training subjects"
 
 
 def _hover(task: TaskResult, cell: SuiteCell) -> str:
@@ -167,48 +165,57 @@ def _hover(task: TaskResult, cell: SuiteCell) -> str:
 def _table(task: TaskResult) -> str:
     head = "<th>model</th>"
     for fraction in task.fractions:
-        head += f"<th>{_text(text.column_title(task, fraction))}</th>"
-        head += "<th>difference</th>" * task.labeled
+        head += f"<th>{_text(text.column_title(task, fraction))}"
+        head += "<br><small>difference</small></th>" if task.labeled else "</th>"
     more = list(task.cells[0].more)
     head += "".join(f"<th>{_text(name)}</th>" for name in more) + "<th>reports</th>"
     lines = []
     for row in task.rows:
         line = f"<td>{_text(text.row_title(row))}</td>"
         cells = [task.cell(row, fraction) for fraction in task.fractions]
-        line += "".join(_table_cells(task, cell) for cell in cells)
+        line += "".join(_table_cell(task, cell) for cell in cells)
         largest = cells[-1]
         line += "".join(
             f'<td class="value">{number(largest.more[name]) if largest else ""}</td>'
             for name in more
         )
-        line += f"<td>{_links([cell for cell in cells if cell is not None])}</td>"
+        links = _links([cell for cell in cells if cell is not None])
+        line += f'<td class="reports">{links}</td>'
         lines.append(f"<tr>{line}</tr>")
     return f'<div class="wide"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
 
 
-def _table_cells(task: TaskResult, cell: SuiteCell | None) -> str:
-    """Return the value of a cell and its difference."""
+def _table_cell(task: TaskResult, cell: SuiteCell | None) -> str:
+    """Return the value of a cell, and its difference below."""
     if cell is None:
-        return "<td></td>" * (1 + task.labeled)
+        return "<td></td>"
     best = " best" * text.is_best(task, cell)
-    shown = (
+    below = f"<br><small>{shown}</small>" if (shown := text.difference(cell)) else ""
+    return (
         f'<td class="value{best}">{number(cell.mean.value)}{_mark(cell)} '
-        f"<small>{text.interval(cell.mean)}</small></td>"
+        f"<small>{text.interval(cell.mean)}</small>{below}</td>"
     )
-    return shown + f'<td class="value">{text.difference(cell)}</td>' * task.labeled
 
 
 def _links(cells: Sequence[SuiteCell]) -> str:
     """Link the report of every trial of a row; many are folded."""
     links = [
-        f'<a href="{_text(report)}" title="{_text(report)}">{text.percent(cell.fraction)}'
-        f" · {number_of}</a>"
+        f'<a href="{_text(report)}">{_text(_trial_title(cell, report))}</a>'
         for cell in cells
-        for number_of, report in enumerate(cell.reports, start=1)
+        for report in cell.reports
     ]
-    if len(links) <= 3:
-        return "<br>".join(links)
+    if len(links) == 1:
+        return links[0]
     return f"<details><summary>{len(links)} trials</summary>{'<br>'.join(links)}</details>"
+
+
+def _trial_title(cell: SuiteCell, report: str) -> str:
+    """Return fraction, seed and fold of a report, from its path TASK/FOLD/ROW/LABELS/SEED/…"""
+    parts = report.split("/")
+    if len(parts) < 4:
+        return parts[-1]
+    fold = "" if parts[1] == "split" else f", {parts[1]}"
+    return f"{text.percent(cell.fraction)}, {parts[-2]}{fold}".replace("_", " ")
 
 
 def _mark(cell: SuiteCell) -> str:
@@ -228,10 +235,17 @@ def _skipped(skipped: Sequence[SkippedTask]) -> str:
 
 def _context(context: Mapping[str, object]) -> str:
     items = "".join(
-        f"<dt><b>{_text(name)}</b></dt><dd>{_text(str(value))}</dd>"
+        f"<dt><b>{_text(name)}</b></dt><dd>{_text(_plain(value))}</dd>"
         for name, value in context.items()
     )
     return f'<section class="card"><h2>How to reproduce it</h2><dl>{items}</dl></section>'
+
+
+def _plain(value: object) -> str:
+    """Format a value of the context, possibly a mapping, on one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {held}" for name, held in value.items())
+    return str(value)
 
 
 def _list(lines: Sequence[str]) -> str:

@@ -11,8 +11,8 @@ ROW_TITLES = {
     "scratch": "from scratch",
     "probe": "linear probe",
     "knn": "nearest neighbors",
-    "random_probe": "untrained, linear probe",
-    "wavelets": "wavelets, linear probe",
+    "random_probe": "untrained, probe",
+    "wavelets": "wavelets, probe",
     "random": "untrained",
 }
 CONTAMINATED = "†"
@@ -78,7 +78,8 @@ def all_rows(tasks: Sequence[TaskResult]) -> list[str]:
 def is_best(task: TaskResult, cell: SuiteCell) -> bool:
     """Return whether no model of the task has a higher mean at this fraction."""
     same = [one.mean.value for one in task.cells if one.fraction == cell.fraction]
-    return cell.mean.value >= max(same)
+    # An undefined value, NaN, is neither best nor better than another.
+    return cell.mean.value == cell.mean.value and not any(value > cell.mean.value for value in same)
 
 
 def percent(fraction: float) -> str:
