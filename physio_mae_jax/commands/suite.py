@@ -174,6 +174,8 @@ def build_suite(config: SuiteConfig, workdir: Path, *, strict: bool) -> SuiteRun
             _LOG.warning("%s is excluded: %s", task.title, reason)
         else:
             present.append(task)
+    if _RETRIEVAL in config.requested:
+        atomic_files.prepare_workdir(workdir / _RETRIEVAL)
     planned = PlannedTasks(
         workdir, present, config.requested, config.settings["init_from"], strict=strict
     )
@@ -230,10 +232,7 @@ def evaluate_suite(run: SuiteRun) -> Sequence[TaskResult]:
         for task in run.planned.folders()
     ]
     skipped = [*run.planned.skipped, *run.absent]
-    if (
-        _RETRIEVAL in run.config.requested
-        or (run.workdir / _RETRIEVAL / _RETRIEVAL_RESULTS).is_file()
-    ):
+    if (run.workdir / _RETRIEVAL).is_dir():
         retrieved = _retrieve(run)
         if isinstance(retrieved, TaskResult):
             results.append(retrieved)
@@ -252,10 +251,12 @@ def _retrieve(run: SuiteRun) -> TaskResult | SkippedTask:
     config = retrieve.read(run.config.retrieval)
     if config.data.sets and (reason := _absence(config.data.sets, config.data.root)):
         return SkippedTask(name=_RETRIEVAL, title=title, reason=reason)
+    results = folder / _RETRIEVAL_RESULTS
+    if not results.is_file() and _RETRIEVAL not in run.config.requested:
+        return SkippedTask(name=_RETRIEVAL, title=title, reason="not done, and not requested.")
     try:
         built = retrieve.build_retrieval(config, folder, strict=run.strict)
         record_settings(config, folder, ())
-        results = folder / _RETRIEVAL_RESULTS
         if not results.is_file():
             run_retrieval(built)
         content = check_types(dict, read_json(results, _HINT), str(results), _HINT)

@@ -12,6 +12,7 @@ import jax
 from physio_mae_jax import atomic_files
 from physio_mae_jax.commands import compare
 from physio_mae_jax.commands.compare import CompareConfig, ComparisonRun, build_comparison
+from physio_mae_jax.commands.probe import RANDOM
 from physio_mae_jax.errors import Interrupted, UserError
 from physio_mae_jax.evaluation.report import has_report
 from physio_mae_jax.evaluation.suite.headline import Headline
@@ -93,8 +94,17 @@ class _Planned:
             ComparedTrial(row=row, fraction=fraction, seed=seed)
             for row in self.task.rows
             for fraction in self.plan.fractions
-            for seed in self.task.seeds
+            for seed in self._seeds(row, fraction)
         )
+
+    def _seeds(self, row: str, fraction: float) -> tuple[int, ...]:
+        """Return the seeds of a row: one if nothing is drawn, neither subjects nor parameters."""
+        encoders = self.task.comparison.candidates[row].get("encoders", RANDOM)
+        return self.task.seeds if fraction < 1 or RANDOM in encoders else self.task.seeds[:1]
+
+    def trains(self, row: str) -> bool:
+        """Return whether a row trains a model, rather than a probe of features."""
+        return "method" not in self.task.comparison.candidates[row]
 
     def fold_settings(self, rule: str) -> JsonObject:
         """Return the settings of the comparison on one fold."""
@@ -201,13 +211,21 @@ class PlannedTasks:
             for trial in planned.trials
         ]
         names = [f"{planned.task.name}/{fold}/{trial.name}" for planned, fold, _, trial in listed]
-        pending = sum(not has_report(self._workdir / name) for name in names)
-        _LOG.info("%d trials, %d of them pending", len(names), pending)
-        if pending and jax.default_backend() == "cpu":
+        is_pending = [not has_report(self._workdir / name) for name in names]
+        pending = sum(is_pending)
+        trainings = sum(
+            planned.trains(trial.row) and begins
+            for (planned, _, _, trial), begins in zip(listed, is_pending, strict=True)
+        )
+        _LOG.info(
+            "%d trials, %d of them pending, of which %d train a model",
+            *(len(names), pending, trainings),
+        )
+        if trainings and jax.default_backend() == "cpu":
             _LOG.warning(
-                "on a CPU a fine-tuning takes minutes to hours, so %d trials may take days; "
-                "configs/suite.py:size=quick is the quick variant.",
-                pending,
+                "on a CPU a training takes minutes to hours, so %d may take days; "
+                "configs/suite.py:size=quick trains none.",
+                trainings,
             )
         progress = _Progress(pending)
         return [

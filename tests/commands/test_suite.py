@@ -12,7 +12,7 @@ from physio_mae_jax.preparation.registry import LAYOUTS
 from tests.commands.comparisons import on_waves
 from tests.runs import SPLIT, read_json, typed
 
-TASKS = "bonn,wesad,ptbxl_all,stress_predict_leaky,ludb,mitbih,eegmat"
+TASKS = "bonn,wesad,ptbxl_all,stress_predict_leaky,ludb,mitbih,eegmat,retrieval"
 
 
 def on_the_waves(root, run, **changes):
@@ -22,7 +22,7 @@ def on_the_waves(root, run, **changes):
     config.tasks, config.evaluation.num_resamples = TASKS, 50
     for name in ("pretrained", "probe", "wavelets"):
         config[name].num_devices = 1
-    for name in TASKS.split(","):
+    for name in TASKS.removesuffix(",retrieval").split(","):
         task = config[name]
         if name not in ("ludb", "stress_predict_leaky"):
             on_waves(task, root, **{"data.split_rule": SPLIT, "labels.classes": ""})
@@ -34,6 +34,7 @@ def on_the_waves(root, run, **changes):
     leaky.data.sets, leaky.data.channels, leaky.labels.task = "waves", "II,PPG", "wave"
     # No fold of the beats is asked for that there is.
     config.mitbih.data.split_rule, config.mitbih.labels.task = "fold=1|2|9", "beat"
+    config.retrieval.data.sets = "waves"
     config.eegmat.folds, config.eegmat.label_fractions = "", "0.01,1"
     config.update_from_flattened_dict(changes)
     return config
@@ -51,6 +52,13 @@ def evaluated(waves_root, pretrained, tmp_path_factory):
         # Nobody looks at the pictures of the trials, which take longer than the trials.
         patch.setattr("physio_mae_jax.atomic_files.write_figure", lambda path, draw: False)
         evaluate(on_the_waves(waves_root, pretrained), folder)
+        (found,) = [
+            task
+            for task in read_json(folder / "suite.json")["not_run"]
+            if task["name"] == "retrieval"
+        ]
+        assert "was not contrastive" in found["reason"]
+        assert "--config.retrieval.init_from" in found["reason"]
         changes = {"tasks": "bonn", "models": "pretrained,probe,wavelets"}
         evaluate(on_the_waves(waves_root, pretrained, **changes), folder)
     return folder
@@ -89,6 +97,7 @@ def test_what_is_excluded_is_said(content):
         "1% excluded: 0.1 of 12 training subjects for 2 classes; at least 2 for each are needed."
     )
     assert {cell["fraction"] for cell in content["eegmat"]["cells"]} == {1.0}
+    assert content["retrieval"]["reason"] == "not done, and not requested."
     assert "LEAKS" in content["stress_predict_leaky"]["protocol"]
 
 
@@ -133,6 +142,7 @@ def test_the_page_is_whole_and_needs_no_network(evaluated):
 
 def test_the_table_links_reports_that_exist(evaluated):
     text = (evaluated / "suite.md").read_text(encoding="utf-8")
+    assert "[fine-tuned](bonn/split/pretrained/labels_1/seed_0/evaluation.md)" in text
     links = re.findall(r"\]\(([^)]+)\)", text)
     assert len(links) >= 10
     assert all((evaluated / link).is_file() for link in links)
@@ -147,8 +157,22 @@ def test_failed_trials_are_noted_and_the_rest_goes_on(waves_root, pretrained, tm
         evaluate(config, tmp_path, strict=True)
     (task,) = read_json(tmp_path / "suite.json")["tasks"]
     assert [cell["row"] for cell in task["cells"]] == ["wavelets"]
-    assert task["notes"][0].startswith("1 trials failed, such as bonn/split/probe/labels_1/seed_0")
-    assert "CONTAMINATION" in task["notes"][0]
+    (note,) = [note for note in task["notes"] if "failed" in note]
+    assert note.startswith("1 trials failed, such as bonn/split/probe/labels_1/seed_0: CONTAMINA")
+
+
+def test_trials_are_listed_once_for_all_seeds_where_nothing_is_drawn(
+    waves_root, pretrained, tmp_path
+):
+    changes = {"tasks": "bonn", "models": "probe,random_probe,wavelets", "seeds": "0,1"}
+    config = on_the_waves(waves_root, pretrained, **changes, label_fractions="0.4,1")
+    config.worker = True
+    run = build_suite(typed(config), tmp_path, strict=False)
+    names = [trial.name.removeprefix("bonn/split/") for trial in run.planned.trials()]
+    assert len(names) == 3 * 2 + 1 + 2 + 1
+    assert "probe/labels_1/seed_1" not in names
+    assert "random_probe/labels_1/seed_1" in names
+    assert list(tmp_path.glob("bonn/split/*")) == []
 
 
 def test_another_encoder_or_other_labels_need_another_folder(waves_root, pretrained, evaluated):
