@@ -249,7 +249,9 @@ def _retrieve(run: SuiteRun) -> TaskResult | SkippedTask:
     """Retrieve with a contrastive run, or say why not."""
     folder, title = run.workdir / _RETRIEVAL, run.config.retrieval_title
     config = retrieve.read(run.config.retrieval)
-    if config.data.sets and (reason := _absence(config.data.sets, config.data.root)):
+    raw = Path(config.data.root).expanduser() / config.data.sets
+    # Without labels a folder that a manifest describes will do as well, see data.sets.
+    if not raw.is_dir() and (reason := _absence(config.data.sets, config.data.root)):
         return SkippedTask(name=_RETRIEVAL, title=title, reason=reason)
     results = folder / _RETRIEVAL_RESULTS
     if not results.is_file() and _RETRIEVAL not in run.config.requested:

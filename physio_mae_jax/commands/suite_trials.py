@@ -146,20 +146,24 @@ class PlannedTasks:
 
     def announce(self) -> None:
         """Log the number of trials that the settings ask for, before any is begun."""
-        counts = {
-            task.name: len(task.rows) * len(task.fractions) * len(task.seeds)
-            for task in self._tasks
-        }
-        shown = ", ".join(
-            f"{task.name} {counts[task.name]}" + f" × {task.folds}" * bool(task.folds)
+        shown = [
+            f"{task.name} {len(task.rows) * len(task.fractions) * len(task.seeds)}"
+            + f" × {task.folds}" * bool(task.folds)
             for task in self._tasks
             if task.name in self._requested
-        )
-        _LOG.info("trials of each task (models × fractions × seeds, × folds), at most: %s", shown)
+        ]
+        if shown:
+            _LOG.info(
+                "trials of each task (models × fractions × seeds, × folds), at most: %s",
+                ", ".join(shown),
+            )
 
     @functools.cached_property
     def _planned(self) -> list[_Planned]:
         """Plans of the tasks that can be run; the others are added to ``skipped``."""
+        if self._tasks:
+            # An encoder that cannot be loaded ends the suite: no task can do without it.
+            init_from_encoder(self._init_from, "", "", 0.0)
         found = []
         for task in self._tasks:
             try:

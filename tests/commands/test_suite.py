@@ -161,6 +161,13 @@ def test_failed_trials_are_noted_and_the_rest_goes_on(waves_root, pretrained, tm
     assert note.startswith("1 trials failed, such as bonn/split/probe/labels_1/seed_0: CONTAMINA")
 
 
+def test_an_encoder_that_cannot_be_loaded_ends_the_suite(waves_root, tmp_path):
+    config = on_the_waves(waves_root, tmp_path / "nowhere", tasks="bonn")
+    with pytest.raises(UserError, match="nowhere"):
+        evaluate(config, tmp_path / "suite")
+    assert not (tmp_path / "suite/suite.md").exists()
+
+
 def test_trials_are_listed_once_for_all_seeds_where_nothing_is_drawn(
     waves_root, pretrained, tmp_path
 ):

@@ -76,7 +76,9 @@ def all_rows(tasks: Sequence[TaskResult]) -> list[str]:
 
 
 def is_best(task: TaskResult, cell: SuiteCell) -> bool:
-    """Return whether no model of the task has a higher mean at this fraction."""
+    """Return whether no model of a labeled task has a higher mean at this fraction."""
+    if not task.labeled:
+        return False
     same = [one.mean.value for one in task.cells if one.fraction == cell.fraction]
     # An undefined value, NaN, is neither best nor better than another.
     return cell.mean.value == cell.mean.value and not any(value > cell.mean.value for value in same)
