@@ -102,6 +102,7 @@ def read(config: Settings) -> SuiteConfig:
 
 def _read_task(name: str, section: JsonMapping, settings: JsonMapping) -> SuiteTask:
     """Parse a task: settings of its own, and those of its comparison."""
+    check_settings({key: section[key] for key in _OWN}, "suite_task", name)
     own = {key: value for key, value in section.items() if key not in _OWN}
     shared = {key: settings[key] for key in _SHARED}
     compared = {**own, **shared, "command": "compare", "num_workers": 1, "worker": False}

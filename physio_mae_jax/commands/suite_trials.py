@@ -172,9 +172,9 @@ class PlannedTasks:
                 raise
             except UserError as error:
                 _LOG.warning("%s cannot be run: %s", task.title, error)
-                self.skipped.append(
-                    SkippedTask(name=task.name, title=task.title, reason=str(error))
-                )
+                hint = f" --config.{task.name}.folds=5 divides the subjects into folds instead."
+                reason = f"{error}{hint if 'split' in str(error) else ''}"
+                self.skipped.append(SkippedTask(name=task.name, title=task.title, reason=reason))
         return found
 
     def _plan(self, task: SuiteTask) -> _Planned:

@@ -166,7 +166,7 @@ def _fractions(
             chosen.append(fraction)
             continue
         notes.append(
-            f"{fraction:.0%} excluded: {count:.1f} of {num_subjects} training subjects for "
+            f"{100 * fraction:g} % excluded: {count:.1f} of {num_subjects} training subjects for "
             f"{num_classes} classes; at least {_MIN_SUBJECTS_PER_CLASS} for each are needed."
         )
     if not chosen:

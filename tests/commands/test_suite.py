@@ -94,7 +94,7 @@ def test_what_is_excluded_is_said(content):
     assert "physio_mae_jax.prepare ludb --source=" in content["ludb"]["reason"]
     assert "lists fold '9'" in content["mitbih"]["reason"]
     assert content["eegmat"]["notes"][0] == (
-        "1% excluded: 0.1 of 12 training subjects for 2 classes; at least 2 for each are needed."
+        "1 % excluded: 0.1 of 12 training subjects for 2 classes; at least 2 for each are needed."
     )
     assert {cell["fraction"] for cell in content["eegmat"]["cells"]} == {1.0}
     assert content["retrieval"]["reason"] == "not done, and not requested."
@@ -195,6 +195,8 @@ def test_another_encoder_or_other_labels_need_another_folder(waves_root, pretrai
         ({"tasks": "bonn,bono"}, "tasks must be among bonn, .*retrieval, .*; got 'bono'"),
         ({"init_from": ""}, "init_from is empty"),
         ({"bonn.headline": "f1"}, "bonn: headline is 'f1'"),
+        ({"bonn.longest_window_seconds": -1.0}, r"bonn\.longest_window_seconds is -1"),
+        ({"wesad.labels.max_windows": 0}, r"wesad: labels\.max_windows is 0"),
         ({"label_fractions": "2"}, "label_fractions must be fractions in"),
     ],
 )

@@ -43,7 +43,7 @@ def task(**changes):
             cell("wavelets", 1.0, 0.7, difference=Estimate(-0.2, -0.3, -0.1)),
         ),
         "contamination": "CONTAMINATION: 3 of 30 subjects",
-        "notes": ("1% excluded.",),
+        "notes": ("1 % excluded.",),
     }
     return TaskResult(**settings | changes)
 

@@ -22,7 +22,7 @@ def plan(root, task, rule=SPLIT, folds="", fractions=(0.1, 1.0)):
 def test_a_fraction_needs_two_subjects_a_class_on_average(waves_root):
     few = plan(waves_root, "wave", fractions=(0.1, 0.4, 1.0))
     assert (few.num_train_subjects, few.fractions) == (12, (0.4, 1.0))
-    assert few.notes[0].startswith("10% excluded: 1.2 of 12 training subjects for 2 classes")
+    assert few.notes[0].startswith("10 % excluded: 1.2 of 12 training subjects for 2 classes")
     with pytest.raises(ConfigError, match="add 1"):
         plan(waves_root, "wave", fractions=(0.1,))
 
