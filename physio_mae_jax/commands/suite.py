@@ -7,7 +7,7 @@ from pathlib import Path
 
 from physio_mae_jax import atomic_files
 from physio_mae_jax.commands import compare, retrieve
-from physio_mae_jax.commands.compare import parse_list
+from physio_mae_jax.commands.compare import parse_axes, parse_list
 from physio_mae_jax.commands.suite_trials import PlannedTasks, SuiteTask
 from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.data.json_reader import read_json
@@ -108,6 +108,7 @@ def _read_task(name: str, section: JsonMapping, settings: JsonMapping) -> SuiteT
     compared = {**own, **shared, "command": "compare", "num_workers": 1, "worker": False}
     try:
         config = compare.read(compared)
+        rows, fractions, seeds = parse_axes(config)
         return SuiteTask(
             name=name,
             title=section["title"],
@@ -116,9 +117,9 @@ def _read_task(name: str, section: JsonMapping, settings: JsonMapping) -> SuiteT
             folds=section["folds"],
             longest_window_seconds=section["longest_window_seconds"],
             comparison=config,
-            rows=tuple(parse_list("models", config.models, str)),
-            fractions=tuple(parse_list("label_fractions", config.label_fractions, float)),
-            seeds=tuple(parse_list("seeds", config.seeds, int)),
+            rows=tuple(rows),
+            fractions=tuple(fractions),
+            seeds=tuple(seeds),
         )
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from error

@@ -197,6 +197,8 @@ def test_another_encoder_or_other_labels_need_another_folder(waves_root, pretrai
         ({"bonn.headline": "f1"}, "bonn: headline is 'f1'"),
         ({"bonn.longest_window_seconds": -1.0}, r"bonn\.longest_window_seconds is -1"),
         ({"wesad.labels.max_windows": 0}, r"wesad: labels\.max_windows is 0"),
+        ({"models": "probe,resnet"}, "models must be among .*; got 'resnet'"),
+        ({"seeds": "-1"}, "seed is -1"),
         ({"label_fractions": "2"}, "label_fractions must be fractions in"),
     ],
 )
