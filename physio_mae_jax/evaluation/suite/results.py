@@ -8,7 +8,7 @@ import numpy as np
 
 from physio_mae_jax.evaluation.bootstrap import Estimate
 from physio_mae_jax.evaluation.calibration import Calibration, load_calibration
-from physio_mae_jax.evaluation.caveats import is_uncontaminated
+from physio_mae_jax.evaluation.caveats import few_subjects, is_uncontaminated
 from physio_mae_jax.evaluation.evaluated_run import EvaluatedRun, load_evaluation
 from physio_mae_jax.evaluation.fold_pooling import pool
 from physio_mae_jax.evaluation.predictions import Predictions
@@ -61,7 +61,7 @@ class TaskResult:
         num_instances, num_subjects: Size of the test data; 0 if no trial is done.
         cells: Cells with all folds of at least one seed, those of the first row first.
         contamination: First line about contamination of its reports; '' if there is none.
-        notes: What was excluded and why, and trials that failed.
+        notes: Caveats, what was excluded and why, and trials that failed.
         labeled: False for a task without labels, whose rows are no models of the comparison.
     """
 
@@ -142,11 +142,12 @@ def collect_results(task: TaskFolder, *, num_resamples: int) -> TaskResult:
     done = [trial for trial in task.trials if all(map(has_report, task.paths(trial)))]
     pooled = {trial: _read_trial(trial, task.paths(trial)) for trial in done}
     cells: list[SuiteCell] = []
-    size = (0, 0)
+    size, notes = (0, 0), list[str]()
     if pooled:
         cells = _summarize(task, pooled, num_resamples)
         first = pooled[done[0]].predictions
         size = first.num_instances, len(np.unique(first.subjects))
+        notes = few_subjects(size[1])
     lines = [line for found in pooled.values() for line in found.contamination]
     return TaskResult(
         name=task.name,
@@ -157,7 +158,7 @@ def collect_results(task: TaskFolder, *, num_resamples: int) -> TaskResult:
         num_subjects=size[1],
         cells=tuple(cells),
         contamination=next(iter(lines), ""),
-        notes=(*task.notes, *_unfinished(task, done)),
+        notes=(*notes, *task.notes, *_unfinished(task, done)),
     )
 
 
