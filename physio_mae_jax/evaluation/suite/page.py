@@ -168,7 +168,8 @@ def _table(task: TaskResult) -> str:
         head += f"<th>{_text(text.column_title(task, fraction))}"
         head += "<br><small>difference</small></th>" if task.labeled else "</th>"
     more = list(task.cells[0].more)
-    head += "".join(f"<th>{_text(name)}</th>" for name in more) + "<th>reports</th>"
+    below = f"<br><small>{text.percent(task.fractions[-1])}</small>" * (len(task.fractions) > 1)
+    head += "".join(f"<th>{_text(name)}{below}</th>" for name in more) + "<th>reports</th>"
     lines = []
     for row in task.rows:
         line = f"<td>{_text(text.row_title(row))}</td>"
