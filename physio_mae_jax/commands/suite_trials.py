@@ -216,14 +216,13 @@ class PlannedTasks:
         ]
         names = [f"{planned.task.name}/{fold}/{trial.name}" for planned, fold, _, trial in listed]
         is_pending = [not has_report(self._workdir / name) for name in names]
-        pending = sum(is_pending)
         trainings = sum(
             planned.trains(trial.row) and begins
             for (planned, _, _, trial), begins in zip(listed, is_pending, strict=True)
         )
         _LOG.info(
             "%d trials, %d of them pending, of which %d train a model",
-            *(len(names), pending, trainings),
+            *(len(names), sum(is_pending), trainings),
         )
         if trainings and jax.default_backend() == "cpu":
             _LOG.warning(
@@ -231,7 +230,9 @@ class PlannedTasks:
                 "configs/suite.py:size=quick trains none.",
                 trainings,
             )
-        progress = _Progress(pending)
+        progress = _Progress(
+            [self._workdir / name for name, begins in zip(names, is_pending, strict=True) if begins]
+        )
         return [
             Trial(name, self._runner(planned, fold, rule, trial, progress))
             for name, (planned, fold, rule, trial) in zip(names, listed, strict=True)
@@ -286,20 +287,20 @@ class PlannedTasks:
 
 
 class _Progress:
-    """Count and time of the trials that this process runs."""
+    """Count and time of the trials that were pending, of this and of other processes."""
 
-    def __init__(self, num_pending: int) -> None:
-        self._num_pending, self._begun, self._number = num_pending, time.monotonic(), 0
+    def __init__(self, pending: Sequence[Path]) -> None:
+        self._pending, self._begun = pending, time.monotonic()
 
     def log(self, title: str) -> None:
-        """Log the number of the next trial, and how long the others may take."""
-        self._number += 1
-        elapsed, done = time.monotonic() - self._begun, self._number - 1
-        left = elapsed / done * (self._num_pending - done) if done else None
+        """Log how many trials are done, and how long the others may take."""
+        elapsed = time.monotonic() - self._begun
+        left = sum(not has_report(folder) for folder in self._pending)
+        done = len(self._pending) - left
+        estimate = f", about {_minutes(elapsed / done * left)} to go" if done else ""
         _LOG.info(
-            "trial %d of %d, %s; %s",
-            *(self._number, self._num_pending, title),
-            f"{_minutes(elapsed)} so far, about {_minutes(left)} to go" if left else "the first",
+            "%d of %d trials done in %s%s; next: %s",
+            *(done, len(self._pending), _minutes(elapsed), estimate, title),
         )
 
 
