@@ -241,6 +241,12 @@ SETTINGS: dict[str, Kind] = {
     "max_windows_per_subject": _whole(1, 10**6, 40),
     "probe_recordings": _whole(1, 10**7, 300),
     "probe_windows": _whole(1, 10**6, 4),
+    # A task of a suite, beside the settings of its comparison.
+    "suite_task.title": Text("PTB-XL"),
+    "suite_task.note": Text("Patients are not named."),
+    "suite_task.headline": Text("macro_auroc"),
+    "suite_task.folds": Text("5"),
+    "suite_task.longest_window_seconds": _SECONDS_OR_0,
     # Embedding files.
     "process_index": _whole(0, 2**20, 0),
     "process_count": _whole(0, 2**20, 0),

@@ -132,22 +132,11 @@ def build_comparison(config: CompareConfig, workdir: Path, *, strict: bool) -> C
     Raises:
         UserError: A setting is wrong, or the folder contains a comparison with other settings.
     """
-    rows = _parse_list("models", config.models, str)
-    known = list(config.candidates)
-    for row in rows:
-        if row not in known:
-            raise ConfigError(f"models must be among {', '.join(known)}; got {row!r}.")
-    fractions, seeds = (
-        _parse_list("label_fractions", config.label_fractions, float),
-        _parse_list("seeds", config.seeds, int),
-    )
-    for seed in seeds:
-        check_settings({"seed": seed})
+    rows, fractions, seeds = parse_axes(config)
     check_workers(config.num_workers)
     workdir = atomic_files.prepare_workdir(workdir)
-    record_settings(
-        config, workdir, (*_CHANGEABLE_KEYS, *(row for row in known if row not in rows))
-    )
+    other_rows = [row for row in config.candidates if row not in rows]
+    record_settings(config, workdir, (*_CHANGEABLE_KEYS, *other_rows))
     shared = _SharedInputs(config)
     compared = [
         ComparedTrial(row=row, fraction=fraction, seed=seed)
@@ -232,7 +221,24 @@ def _row_settings(config: CompareConfig, trial: ComparedTrial) -> JsonObject:
     }
 
 
-def _parse_list(name: str, setting: str, kind: Callable[[str], _Item]) -> list[_Item]:
+def parse_axes(config: CompareConfig) -> tuple[list[str], list[float], list[int]]:
+    """Return models, fractions and seeds of a comparison.
+
+    Raises:
+        ConfigError: One of them is unknown or out of range.
+    """
+    rows, known = parse_list("models", config.models, str), list(config.candidates)
+    for row in rows:
+        if row not in known:
+            raise ConfigError(f"models must be among {', '.join(known)}; got {row!r}.")
+    fractions = parse_list("label_fractions", config.label_fractions, float)
+    seeds = parse_list("seeds", config.seeds, int)
+    for seed in seeds:
+        check_settings({"seed": seed})
+    return rows, fractions, seeds
+
+
+def parse_list(name: str, setting: str, kind: Callable[[str], _Item]) -> list[_Item]:
     """Parse a comma-separated setting; drop repeated values."""
     texts = [text.strip() for text in setting.split(",") if text.strip()]
     try:

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from physio_mae_jax.experiment.classifiers import EncoderInit, resolve_init
 from physio_mae_jax.experiment.configs import FinetuneConfig
 from physio_mae_jax.experiment.labeled_data import require_window_labels
 from physio_mae_jax.experiment.run_metadata import provenance
+from physio_mae_jax.experiment.subject_folds import one_subject_rule
 from physio_mae_jax.experiment.sweep import (
     check_complete,
     check_workers,
@@ -42,8 +42,6 @@ from physio_mae_jax.types import JsonMapping, Settings
 _LOG = logging.getLogger(__name__)
 _CHANGEABLE_KEYS = ("subjects", "num_workers", "worker")
 _MIN_SUBJECTS = 3
-# A split rule would parse other names as a range, a list or a fraction.
-_PLAIN = re.compile(r"(?!\d+-\d+$)(?!0?\.\d+$)[\w.+-]+")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,7 +142,7 @@ class _Folds:
 
     def rule(self, subject: str) -> str:
         """Return the split rule of the fold that tests a subject."""
-        return f"subject=|{self.config.validation_share:g}|{subject}"
+        return one_subject_rule(subject, self.config.validation_share)
 
     def trials(self) -> list[Trial]:
         """List the folds, one per requested subject with a label."""
@@ -156,11 +154,7 @@ class _Folds:
                     f"subject {name!r} has no label of task {self.config.labels.task!r}; must be "
                     f"one of {', '.join(labeled_subjects)}."
                 )
-            if not _PLAIN.fullmatch(name):
-                raise DataError(
-                    f"subject {name!r} cannot be written in a split rule; prepare the data with "
-                    "names made of letters, digits, '_', '.', '+' and '-'."
-                )
+            self.rule(name)
         return [Trial(name, self._trial_runner(name)) for name in requested or labeled_subjects]
 
     @functools.cached_property

@@ -38,6 +38,7 @@ Modules::
     segmentation_report
                      report, JSON, predictions and plot of an evaluation of classes of samples
     subgroups        metrics by sex and age, with a bootstrap within each subgroup
+    suite/           the evaluation suite: many tasks in one table and one page
     summary          metrics of several models on the same instances: means over seeds and paired
                      differences
     weighted         weighted sums and means over instances

@@ -32,12 +32,17 @@ def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, object]
             f"Thresholds were chosen on {evaluated.num_threshold_subjects} of the "
             f"{evaluated.num_subjects} subjects of the test split; the metrics are biased upwards."
         )
-    if evaluated.num_subjects < MIN_SUBJECTS_FOR_INTERVAL:
-        found.append(
-            f"Only {evaluated.num_subjects} subject{'s' * (evaluated.num_subjects != 1)}: "
-            "intervals are too narrow, and other subjects may differ from all of them."
-        )
-    return found
+    return found + few_subjects(evaluated.num_subjects)
+
+
+def few_subjects(num_subjects: int) -> list[str]:
+    """Return the caveat of a test on few subjects; empty if there are enough."""
+    if num_subjects >= MIN_SUBJECTS_FOR_INTERVAL:
+        return []
+    return [
+        f"Only {num_subjects} subject{'s' * (num_subjects != 1)}: "
+        "intervals are too narrow, and other subjects may differ from all of them."
+    ]
 
 
 def contamination_caveats(context: Mapping[str, object]) -> list[str]:

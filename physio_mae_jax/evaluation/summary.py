@@ -1,7 +1,7 @@
 """Metrics of several models on the same instances: means over seeds, and paired differences."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,12 +56,12 @@ class Cell:
 
     Attributes:
         row, fraction: Row of the table and fraction of the labels.
-        values: Main metric by seed.
-        mean: Mean of the main metric over seeds, with an interval over subjects.
+        values: Metric by seed.
+        mean: Mean of the metric over seeds, with an interval over subjects.
         std: Standard deviation over seeds; NaN for a single one.
         more: Means of other metrics.
         difference: Difference of the mean to that of the reference row, on the same replicates;
-            None for the reference itself.
+            None for the reference itself, and where it was not evaluated.
     """
 
     row: str
@@ -73,14 +73,27 @@ class Cell:
     difference: Estimate | None
 
 
+Metric = Callable[[ComparedRun, np.ndarray], np.ndarray]
+
+
+def main_metric(run: ComparedRun, weights: np.ndarray) -> np.ndarray:
+    """Return the main metric of a trial for weights of its instances, [Z, U] -> [Z]."""
+    return metric_sets.main_metric(run.predictions, weights)
+
+
 def summarize_comparison(
-    compared: Sequence[ComparedRun], *, num_resamples: int, seed: int = 0
+    compared: Sequence[ComparedRun],
+    *,
+    num_resamples: int,
+    seed: int = 0,
+    metric: Metric = main_metric,
 ) -> list[Cell]:
     """Average over seeds and bootstrap subjects, with the same replicates for every model.
 
     Args:
         compared: Results on the same instances; the first one's row is the reference.
         num_resamples, seed: Number of replicates and seed of the bootstrap.
+        metric: Function (trial, weights [Z, U]) -> [Z] that is averaged and compared.
 
     Raises:
         DataError: The results are not of the same instances.
@@ -92,7 +105,10 @@ def summarize_comparison(
         groups.setdefault((run.trial.row, run.trial.fraction), []).append(run)
 
     def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
-        return {str(key): _mean_metric(group, weights) for key, group in groups.items()}
+        return {
+            str(key): np.mean([metric(run, weights) for run in group], axis=0)
+            for key, group in groups.items()
+        }
 
     points = measure(np.ones((1, first.num_instances)))
     drawn = replicate(
@@ -103,26 +119,20 @@ def summarize_comparison(
     for (row, fraction), group in groups.items():
         key, other = str((row, fraction)), str((reference, fraction))
         difference = None
-        if row != reference:
+        if row != reference and other in points:
             difference = confidence_interval(
                 drawn[key] - drawn[other], float((points[key] - points[other])[0])
             )
-        cells.append(
-            _cell(group, confidence_interval(drawn[key], float(points[key][0])), difference)
-        )
+        mean = confidence_interval(drawn[key], float(points[key][0]))
+        cells.append(_cell(group, metric, mean, difference))
     return cells
 
 
-def _mean_metric(group: Sequence[ComparedRun], weights: np.ndarray) -> np.ndarray:
-    """Return the main metric averaged over seeds, [Z, U] -> [Z]."""
-    return np.mean([metric_sets.main_metric(run.predictions, weights) for run in group], axis=0)
-
-
-def _cell(group: Sequence[ComparedRun], mean: Estimate, difference: Estimate | None) -> Cell:
-    ones = np.ones(group[0].predictions.num_instances)
-    values = {
-        run.trial.seed: float(metric_sets.main_metric(run.predictions, ones)) for run in group
-    }
+def _cell(
+    group: Sequence[ComparedRun], metric: Metric, mean: Estimate, difference: Estimate | None
+) -> Cell:
+    ones = np.ones((1, group[0].predictions.num_instances))
+    values = {run.trial.seed: float(metric(run, ones)[0]) for run in group}
     return Cell(
         row=group[0].trial.row,
         fraction=group[0].trial.fraction,

@@ -18,6 +18,9 @@ Modules::
     run_metadata         checks of the machine of a run; writes config.json and checks it on resume
     run_record           what a pre-training run recorded about itself: settings, data, cost and
                          errors
+    subject_folds        split rules of the folds of a cross-validation by subject
+    suite_plan           what a task of the evaluation suite trains: its folds, classes and
+                         fractions of the subjects
     sweep                many runs in one folder, each with an evaluation report: settings, workers,
                          completeness
     typed_config         typed settings: a config as a tree of dataclasses, built once when a

@@ -61,6 +61,7 @@ TESTED_BY = {
     "training/pretrain_trainable": "training/test_loop.py",
     # Commands whose tests share what is costly with those of a package.
     "commands/extract_features": "inference/test_feature_store.py",
+    "commands/suite_trials": "commands/test_suite.py",
     "inspect": "test_data_report.py",
 }
 
