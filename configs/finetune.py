@@ -23,7 +23,7 @@ from ml_collections import ConfigDict
 
 from configs.pretrain import ARGUMENTS as PRETRAINING_ARGUMENTS
 from configs.pretrain import get_config as pretraining_config
-from configs.tasks import DEFAULT_TASK, SAMPLE_TASKS, TASKS, TASKS_OF, add_task
+from configs.tasks import DEFAULT_TASK, DEFAULTS, SAMPLE_TASKS, TASKS, TASKS_OF, add_task
 from physio_mae_jax.experiment.typed_config import parse_argument
 
 ARGUMENTS = {
@@ -59,7 +59,9 @@ def get_config(argument: str = "") -> ConfigDict:
     config.balanced_sampling = False  # True: class-balanced sampling of training windows
 
     config.head = _head()
-    if chosen["task"] in SAMPLE_TASKS:
+    if chosen["task"] == DEFAULT_TASK:
+        config.head.kind = DEFAULTS[chosen["data"]].head
+    elif chosen["task"] in SAMPLE_TASKS:
         config.head.kind = "convolution"
     config.objective = ConfigDict()
     config.objective.focal_gamma = 0.0
@@ -68,13 +70,16 @@ def get_config(argument: str = "") -> ConfigDict:
     config.objective.mixup = 0.0
 
     config.optimizer = _optimizer()
+    if chosen["architecture"] == "mae":
+        config.optimizer.peak_learning_rate = 5e-4
     config.layer_decay = 0.75  # learning-rate factor from one block to the one before it
     config.encoder_lr_scale = 1.0  # learning-rate factor of the whole encoder, relative to the head
     config.head_only_steps = 0  # steps at first that train only the head of a pre-trained encoder
     config.drop_path_rate = 0.0  # probability of dropping a residual branch of the encoder
     # -1: train all; 0: freeze only the layers before the blocks; k: these and the first k blocks
     config.frozen_blocks = -1
-    config.ema_decay = 0.0  # 0.99: decay of a parameter average, which is then evaluated
+    # Decay of a parameter average, which is then evaluated; 0: none
+    config.ema_decay = 0.98 if chosen["architecture"] == "mae" else 0.0
 
     config.loop = _loop()
     config.patience = 10  # early stopping: validations without improvement; 0 disables

@@ -147,6 +147,9 @@ def _task(
     task.evaluation = _following(suite.evaluation)
     for name in (*FINETUNED, *PROBES):
         task[name] = _following(suite[name])
+    if DEFAULTS[data_set].head != "linear":
+        for name in FINETUNED:
+            task[name].head.kind = DEFAULTS[data_set].head
     if data_set in ("wesad", "stress_predict"):
         task.data.channels = _E4
     task.update_from_flattened_dict(changes)

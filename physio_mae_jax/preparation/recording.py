@@ -143,6 +143,7 @@ class TrainingDefaults:
         split_rule: Split for that task, see ``data.splits``.
         classes: Comma-separated classes of the task to use; '' for all.
         label_window_seconds: Window length for the task (s); 0 for that of the encoder.
+        head: Head for the task, a name of ``models.heads.HEADS``.
     """
 
     channels: str = ""
@@ -151,6 +152,7 @@ class TrainingDefaults:
     split_rule: str = "random=|0.2|0.2"
     classes: str = ""
     label_window_seconds: float = 0.0
+    head: str = "linear"
 
 
 class DatasetLayout(abc.ABC):

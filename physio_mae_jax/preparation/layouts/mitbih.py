@@ -53,7 +53,8 @@ class MitBih(DatasetLayout):
         task="beat",
         split_rule="set=DS1|0.2|DS2 -shared",
         classes="N,S,V,F",
-        label_window_seconds=3.0,
+        label_window_seconds=10.0,
+        head="event",
     )
     description = (
         "MIT-BIH Arrhythmia Database: two-channel ECGs of half an hour, with every beat annotated."
