@@ -3,6 +3,8 @@
 Modules::
 
     contrastive  alignment of modalities recorded together: symmetric InfoNCE over the global batch
+    latent_targets
+                 prediction of latents: targets of a teacher that sees the whole window
     losses       weights of the scalogram loss, and the masked losses of both domains
     masking      masks: which tokens a model may see, drawn here from keys or noise and passed to
                  the model

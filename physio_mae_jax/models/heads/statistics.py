@@ -13,7 +13,7 @@ from physio_mae_jax.models.pooling import pool_tokens
 class StatisticsHead(nn.Module):
     """Mean and standard deviation of the tokens, each normalized.
 
-    The deviation keeps what happens in a part of the window only, which the mean dilutes.
+    The second keeps what happens in a part of the window only, which the mean dilutes.
     """
 
     model: MaeConfig
@@ -24,10 +24,10 @@ class StatisticsHead(nn.Module):
         """Map latents [B, M, W, H, D] with their mask [B, M, W, H] to [B, 2 D]."""
         del train
         mean = pool_tokens(latents, token_mask)
-        deviations = latents.astype(jnp.float32) - mean[:, None, None, None]
-        variance = pool_tokens(jnp.square(deviations), token_mask)
+        centered = latents.astype(jnp.float32) - mean[:, None, None, None]
+        variance = pool_tokens(jnp.square(centered), token_mask)
         # The root of 0 has no gradient.
-        deviation = jnp.sqrt(variance + 1e-6)
+        std = jnp.sqrt(variance + 1e-6)
         dtype = jnp.dtype("float32")
-        parts = [layer_norm("mean_norm", dtype)(mean), layer_norm("norm", dtype)(deviation)]
+        parts = [layer_norm("mean_norm", dtype)(mean), layer_norm("std_norm", dtype)(std)]
         return jnp.concatenate(parts, axis=-1)
