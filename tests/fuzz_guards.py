@@ -23,7 +23,7 @@ CHANGE = st.tuples(
     st.binary(min_size=1, max_size=8) | st.sampled_from(VALUES).map(str.encode),
 )
 CHANGES = st.lists(CHANGE, min_size=1, max_size=2)
-EXAMPLES = int(os.environ.get("PHYSIO_MAE_FUZZ", "200"))
+EXAMPLES = int(os.environ.get("PHYSIO_MAE_FUZZ", "100"))
 FUZZ = settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES <= 200, database=None)
 
 

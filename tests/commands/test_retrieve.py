@@ -4,6 +4,7 @@ import pytest
 
 from configs import pretrain as pretrain_config
 from configs import retrieval as retrieval_config
+from physio_mae_jax import atomic_files
 from physio_mae_jax.commands import pretrain
 from physio_mae_jax.commands import retrieve as retrieve_command
 from physio_mae_jax.errors import ConfigError
@@ -17,7 +18,10 @@ def trained(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("contrastive")
     config = pretrain_config.get_config("variant=contrastive,preset=debug")
     config.num_devices, config.accumulation_steps = 1, 2
-    train(pretrain.build_pretraining(typed(config), workdir))
+    with pytest.MonkeyPatch.context() as patch:
+        # Nobody looks at its pictures, which take longer than its steps.
+        patch.setattr(atomic_files, "write_figure", lambda path, figure: None)
+        train(pretrain.build_pretraining(typed(config), workdir))
     return workdir
 
 

@@ -1,7 +1,6 @@
 """Versions and attention layouts: what they share and where they must agree."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +15,7 @@ from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig, forward, pretraining_loss
 from physio_mae_jax.training.model_spec import init_params
-from tests.factories import drawn_mask, initial_params, random_batch, random_params, tiny_model
+from tests.factories import drawn_mask, random_batch, random_params, tiny_model
 
 JOINT = {
     "encoder_attention": "joint",
@@ -70,20 +69,15 @@ def test_sizes_are_those_the_readme_of_the_original_claims(argument, millions):
     assert count == pytest.approx(millions, rel=0.03)
 
 
-@functools.cache
-def initialized(version):
-    cfg, objective = settings(f"preset=debug,variant={version}")
-    objective.check_against(cfg)
-    model = MaskedAutoencoder(dataclasses.replace(cfg, depth=1))
-    return model, objective, initial_params(model, objective.mask)
-
-
 @pytest.mark.parametrize("version", [v for v in ARGUMENTS["variant"] if v != "contrastive"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_version_learns_from_any_number_of_channels(version, channels):
-    model, objective, params = initialized(version)
-    batch = random_batch(2, channels, model.config.num_samples)
+    cfg, objective = settings(f"preset=debug,variant={version}")
+    objective.check_against(cfg)
+    model = MaskedAutoencoder(dataclasses.replace(cfg, depth=1))
+    batch = random_batch(2, channels, cfg.num_samples)
     mask = drawn_mask(model, objective.mask, 2, channels)
+    params = random_params(model, objective.mask)
     gradient = jax.jit(jax.grad(lambda p: pretraining_loss(model, objective, p, batch, mask)[0]))(
         params
     )

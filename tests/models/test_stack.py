@@ -72,8 +72,8 @@ def test_gradient_of_placing_is_that_of_a_product_with_the_places() -> None:
         return placed + empty[:, None, :, None, None] * filler
 
     @functools.partial(jax.jit, static_argnums=0)
-    def both(scatter: Any, *arguments: jax.Array) -> Any:
-        placed, pull = jax.vjp(scatter, *arguments)
+    def both(function: Any, *arguments: jax.Array) -> Any:
+        placed, pull = jax.vjp(function, *arguments)
         return placed, pull(gradient)
 
     ours, our_gradients = both(lambda v, f: scatter_tokens(v, ids, f, 5), visible, filler)

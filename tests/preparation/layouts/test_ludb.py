@@ -185,16 +185,22 @@ def test_broken_records_are_rejected(tmp_path):
         LAYOUT.read(tmp_path, ref)
 
 
-@pytest.mark.parametrize("task", ["rhythm", "peak", "waves"])
-def test_a_few_steps_of_the_tasks(tmp_path, task):
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    root = tmp_path_factory.mktemp("prepared")
     rhythms = ("Sinus rhythm", "Sinus bradycardia", "Atrial fibrillation")
-    write_table(tmp_path / "raw", *({"Rhythms": rhythms[i % 3]} for i in range(18)))
+    write_table(root / "raw", *({"Rhythms": rhythms[i % 3]} for i in range(18)))
     beats = [(m + 1000 * i, s) for i in range(5) for m, s in BEAT]
     for i in range(18):
-        write_record(tmp_path / "raw", str(i + 1), beats, seed=i)
-    prepare("ludb", tmp_path / "raw", tmp_path / "data")
+        write_record(root / "raw", str(i + 1), beats, seed=i)
+    prepare("ludb", root / "raw", root / "data")
+    return root / "data"
+
+
+@pytest.mark.parametrize("task", ["rhythm", "peak", "waves"])
+def test_a_few_steps_of_the_tasks(prepared, tmp_path, task):
     changes = {"labels.window_seconds": 3.0} if task == "peak" else {}
-    evaluation = debug_run("ludb", tmp_path / "data", tmp_path / "run", task=task, **changes)
+    evaluation = debug_run("ludb", prepared, tmp_path / "run", task=task, **changes)
     assert evaluation["title"] == f"{task} on ludb"
     classes = evaluation["evaluations"]["test"]["classes"]
     assert len(classes) == 3 + (task == "waves")

@@ -130,15 +130,20 @@ def test_hostile_packed_files(tmp_path, changes, message):
         get_layout("ppg_rhythm/flac").find(tmp_path)
 
 
-@pytest.mark.parametrize("task", ["rhythm", "af"])
-def test_a_debug_run_learns_rhythms(tmp_path, task):
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    root = tmp_path_factory.mktemp("prepared")
     patients = [f"p{i // 6}" for i in range(60)]
     values = RNG.integers(0, 2048, (60, 1000))
-    write_packed(tmp_path / "raw", NAME, values, **members(patients))
-    report = prepare("ppg_rhythm/flac", tmp_path / "raw", tmp_path / "data")
+    write_packed(root / "raw", NAME, values, **members(patients))
+    report = prepare("ppg_rhythm/flac", root / "raw", root / "data")
     assert report.num_subjects == 10
-    changes = {"labels.task": task}
-    evaluation = debug_run("ppg_rhythm/flac", tmp_path / "data", tmp_path / "run", **changes)
+    return root / "data"
+
+
+@pytest.mark.parametrize("task", ["rhythm", "af"])
+def test_a_debug_run_learns_rhythms(prepared, tmp_path, task):
+    evaluation = debug_run("ppg_rhythm/flac", prepared, tmp_path / "run", **{"labels.task": task})
     assert "test" in evaluation["evaluations"]
 
 

@@ -271,16 +271,22 @@ def test_hostile_collected_files(tmp_path):
         layout.find(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    root = tmp_path_factory.mktemp("prepared")
+    for number in range(2, 8):
+        write_subject(root / "raw", f"S{number}")
+    report = prepare("wesad/e4", root / "raw", root / "data")
+    assert report.to_json()["conversions"][BY_TAP] == report.num_subjects == 6
+    return root / "data"
+
+
 @pytest.mark.parametrize(
     ("task", "classes"), [("affect", "baseline,stress,amusement"), ("stress", "")]
 )
-def test_debug_runs_learn_affect_and_stress(tmp_path, task, classes):
-    for number in range(2, 8):
-        write_subject(tmp_path / "raw", f"S{number}")
-    report = prepare("wesad/e4", tmp_path / "raw", tmp_path / "data")
-    assert report.to_json()["conversions"][BY_TAP] == report.num_subjects == 6
+def test_debug_runs_learn_affect_and_stress(prepared, tmp_path, task, classes):
     changes = {"labels.task": task, "labels.classes": classes}
-    evaluation = debug_run("wesad/e4", tmp_path / "data", tmp_path / "run", **changes)
+    evaluation = debug_run("wesad/e4", prepared, tmp_path / "run", **changes)
     assert "test" in evaluation["evaluations"]
 
 
