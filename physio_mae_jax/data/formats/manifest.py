@@ -31,6 +31,8 @@ Top-level fields, which are defaults for every entry:
   numeric column may be listed.
 * ``units``             free text; no conversion is applied.
 * ``recordings``        the list of entries.
+* ``license``, ``homepage``, ``citation``  of the data set, as text; kept in the prepared set and
+  stated in the card of a model that is trained on it.
 
 * ``label_names``, ``fold_array``, ``attribute_arrays``  see below; the latter two apply to
   entries whose file ends in .npz.
@@ -96,6 +98,7 @@ MANIFEST_NAME = "manifest.json"
 _DEFAULTS = ("sampling_rate_hz", "channels", "units")
 _LABELING_DEFAULTS = ("label_names", "fold_array", "attribute_arrays")
 _SUBJECT_FIELDS = ("subject", "subject_array", "subject_pattern", "subjects")
+_TERMS = ("license", "homepage", "citation")
 NPZ_FIELDS = ("array", "record_array", "subject_array")
 
 
@@ -169,7 +172,8 @@ def parse_manifest(content: object, where: str) -> tuple[ManifestEntry, ...]:
     """
     if not isinstance(content, dict):
         raise DataError(f"{where} must be a JSON object with 'recordings', found {show(content)}.")
-    reject_unknown_keys(content, (*_DEFAULTS, *_LABELING_DEFAULTS, "recordings"), where)
+    reject_unknown_keys(content, (*_DEFAULTS, *_LABELING_DEFAULTS, *_TERMS, "recordings"), where)
+    _parse_terms(content, where)
     listed = content.get("recordings")
     if not isinstance(listed, list) or not listed:
         raise DataError(
@@ -179,6 +183,20 @@ def parse_manifest(content: object, where: str) -> tuple[ManifestEntry, ...]:
     known = (*_DEFAULTS, *_LABELING_DEFAULTS)
     defaults = {key: content[key] for key in known if key in content}
     return tuple(_parse_entry(raw, defaults, f"{where}, entry {i}") for i, raw in enumerate(listed))
+
+
+def load_terms(path: Path) -> dict[str, str]:
+    """Read license, homepage and citation of a manifest file, as far as it states them.
+
+    Raises:
+        DataError: as ``load_manifest``.
+    """
+    content = read_json(path, "see the example in physio_mae_jax/data/formats/manifest.py.")
+    return _parse_terms(content, f"manifest {path}") if isinstance(content, dict) else {}
+
+
+def _parse_terms(content: Mapping[str, object], where: str) -> dict[str, str]:
+    return {key: parse_text(content[key], key, where) for key in _TERMS if key in content}
 
 
 def expand_entries(

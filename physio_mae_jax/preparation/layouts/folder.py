@@ -25,6 +25,7 @@ from physio_mae_jax.data.formats.folder import (
     warn_about_unknown_subjects,
 )
 from physio_mae_jax.data.formats.labeling import FOLD
+from physio_mae_jax.data.formats.manifest import MANIFEST_NAME, load_terms
 from physio_mae_jax.data.formats.readers import get_reader
 from physio_mae_jax.data.formats.usable import usable_files, warn_about_conversions
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
@@ -61,12 +62,16 @@ class FolderLayout(DatasetLayout):
         set_name: Name of the data set.
         label_tasks: The task 'label', or none.
         processing: Processing of the samples as stated by the manifest.
+        license, homepage, citation: Of the data set, as stated by the manifest.
         found: Recordings; not pickled; each worker process receives only its own.
     """
 
     set_name: str
     label_tasks: tuple[LabelTask, ...] = ()
     processing: str = ""
+    license: str = ""
+    homepage: str = ""
+    citation: str = ""
     found: tuple[RecordRef, ...] = dataclasses.field(default=(), repr=False, compare=False)
 
     description = "Recordings of one's own, prepared from a folder."
@@ -167,12 +172,14 @@ def open_own_folder(
     units = choose_channel_units(
         [(str(path.relative_to(folder)), f.channel_names, f.units) for path, f in files.items()]
     )
+    manifest = manifest_path or folder / MANIFEST_NAME
     order = [c.path for c in candidates if c.path in files or c.path in unusable]
     return FolderLayout(
         set_name=name,
         label_tasks=(task,) if task else (),
         processing=_processing(candidates),
         found=tuple(_references(folder, order, files, unusable, file_labels, task, units)),
+        **(load_terms(manifest) if manifest.is_file() else {}),
     )
 
 

@@ -118,6 +118,18 @@ def test_indistinguishable_channels_are_rejected(tmp_path: Path, signal: np.ndar
         layout.read(tmp_path, ref)
 
 
+def test_the_terms_of_a_manifest_are_those_of_the_set(tmp_path: Path, signal: np.ndarray) -> None:
+    write_csv(tmp_path / "c.csv", signal, 250.0)
+    terms = {"license": "CC BY 4.0", "homepage": "https://example.org", "citation": "A, B, 2020"}
+    content = {"recordings": [{"file": "c.csv"}], **terms}
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    layout = opened(tmp_path)
+    assert (layout.license, layout.homepage, layout.citation) == tuple(terms.values())
+    (tmp_path / "manifest.json").write_text(json.dumps(content | {"license": 4}))
+    with pytest.raises(DataError, match="license"):
+        opened(tmp_path)
+
+
 def test_names_of_other_sets_are_rejected() -> None:
     with pytest.raises(ConfigError, match="name of another data set"):
         open_own_folder("mitbih", Path("/"), other_names=list(LAYOUTS))
