@@ -105,6 +105,8 @@ def test_only_the_first_recordings_are_detailed(folder):
     page = render_page(facts_of(folder, max_recordings=2))
     assert page.count("<details>") == 2
     assert "and 3 more, not shown." in page
+    assert "of 2 recordings." in page
+    assert "of 1 recording." in render_page(facts_of(folder, max_recordings=1))
 
 
 def test_waveforms_keep_peaks_and_gaps():

@@ -63,15 +63,20 @@ def _overview(facts: FolderFacts) -> str:
     hours = sum(info.seconds for info in infos) / 3600
     rates = sorted({info.sampling_rate_hz for info in infos})
     formats = Counter(Path(one.file).suffix.lower() or "none" for one in facts.recordings)
+    num_subjects = len({info.subject_key for info in infos})
     tiles = (
-        (f"{len(infos):,}", "recordings"),
-        (f"{len({info.subject_key for info in infos}):,}", "subjects"),
+        (f"{len(infos):,}", _noun(len(infos), "recording")),
+        (f"{num_subjects:,}", _noun(num_subjects, "subject")),
         (f"{hours:,.2f} h", "in all"),
         (_some([f"{rate:g}" for rate in rates], 4), "Hz"),
         (_some([f"{name} × {count}" for name, count in formats.items()], 4), "files shown"),
     )
     cells = "".join(f'<div class="tile"><b>{_text(a)}</b>{_text(b)}</div>' for a, b in tiles)
     return f'<div class="tiles">{cells}</div>'
+
+
+def _noun(count: int, noun: str) -> str:
+    return noun if count == 1 else f"{noun}s"
 
 
 def _channels(infos: Sequence[RecordingInfo]) -> str:
@@ -95,7 +100,8 @@ def _quality(recordings: Sequence[RecordingFacts]) -> str:
     counts = Counter((a.kind, a.channel) for one in recordings for a in one.artifacts)
     note = (
         f'<p class="note">Checked in the first {CHECKED_SECONDS / 60:g} minutes of '
-        f"{len(recordings):,} recordings. Findings are reported; no sample is changed.</p>"
+        f"{len(recordings):,} {_noun(len(recordings), 'recording')}. "
+        "Findings are reported; no sample is changed.</p>"
     )
     if not counts:
         return f'<h2>Quality</h2>{note}<p class="ok">No findings.</p>'
