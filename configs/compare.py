@@ -74,7 +74,8 @@ def get_config(argument: str = "") -> ConfigDict:
         config[name].encoders = encoders
         kept = ("model",) if encoders == "wavelets" else ()
         _drop(config[name], [name for name in _SET_ELSEWHERE if name not in kept])
-    config.scratch.optimizer.peak_learning_rate = 1e-3
+    config.pretrained.optimizer.peak_learning_rate = 5e-4
+    config.pretrained.ema_decay = 0.98
     for name in ("resnet1d_wang", "xresnet1d101"):
         config[name].optimizer.peak_learning_rate = 5e-3
     return config

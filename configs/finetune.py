@@ -70,16 +70,13 @@ def get_config(argument: str = "") -> ConfigDict:
     config.objective.mixup = 0.0
 
     config.optimizer = _optimizer()
-    if chosen["architecture"] == "mae":
-        config.optimizer.peak_learning_rate = 5e-4
     config.layer_decay = 0.75  # learning-rate factor from one block to the one before it
     config.encoder_lr_scale = 1.0  # learning-rate factor of the whole encoder, relative to the head
     config.head_only_steps = 0  # steps at first that train only the head of a pre-trained encoder
     config.drop_path_rate = 0.0  # probability of dropping a residual branch of the encoder
     # -1: train all; 0: freeze only the layers before the blocks; k: these and the first k blocks
     config.frozen_blocks = -1
-    # Decay of a parameter average, which is then evaluated; 0: none
-    config.ema_decay = 0.98 if chosen["architecture"] == "mae" else 0.0
+    config.ema_decay = 0.0  # 0.98: decay of a parameter average, which is then evaluated
 
     config.loop = _loop()
     config.patience = 10  # early stopping: validations without improvement; 0 disables

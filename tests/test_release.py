@@ -21,6 +21,12 @@ def given(monkeypatch, tmp_path):
     return settings
 
 
+@pytest.fixture(autouse=True)
+def no_handlers(monkeypatch):
+    """The handlers of a command stay in the process, beyond the streams that pytest gives it."""
+    monkeypatch.setattr(release, "set_up_logging", lambda: None)
+
+
 def test_flags_become_settings(given, tmp_path):
     flags = ["--run=runs/x", "--name=physio-x", "--license=MIT", f"--out={tmp_path}"]
     assert release.main([*flags, "--evaluation=a.md", "--evaluation=b.md"]) == 0

@@ -29,14 +29,14 @@ def test_values_are_those_of_a_loaded_array(tmp_path, monkeypatch, stored):
     monkeypatch.setattr(npz_member, "_IN_PLACE_BYTES", 1)
     source = open_folder(tmp_path)
     np.testing.assert_array_equal(source.read(0, 123, 4567), loaded)
-    assert source._cache.num_bytes == 0
+    assert source._loaded._recent.num_bytes == 0
 
 
 def test_compressed_ones_are_loaded(tmp_path, always):
     write(tmp_path, SIGNAL, np.savez_compressed)
     source = open_folder(tmp_path)
     np.testing.assert_array_equal(source.read(0, 10, 20), SIGNAL[:, 10:20])
-    assert source._cache.num_bytes == SIGNAL.nbytes
+    assert source._loaded._recent.num_bytes == SIGNAL.nbytes
 
 
 def test_a_damaged_sample_is_found(tmp_path, always):
