@@ -4,7 +4,7 @@ Written by ``commands.pretrain`` into every checkpoint, read wherever a trained 
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 
@@ -23,6 +23,12 @@ from physio_mae_jax.types import JsonObject, Params
 # Larger sizes are invalid or malicious: building the model would take hours.
 _MAX_SIZES = {"width": 1 << 16, "decoder_width": 1 << 16, "depth": 1000, "decoder_depth": 1000}
 _MAX_SCALOGRAM = 1 << 27
+# Settings added since format 0.2. They are omitted at their defaults, so that the hash of an older
+# model, by which finished features are recognized, stays the same.
+_ADDED = {
+    "model": ("latent_head", "drop_path_rate"),
+    "objective": ("latent_weight", "teacher_decay"),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,7 +70,7 @@ class ModelSpec:
     def to_json(self) -> JsonObject:
         """Return the model_spec in JSON-able form."""
         parts = {
-            name: dataclasses.asdict(getattr(self, name))
+            name: _without_added_defaults(getattr(self, name), _ADDED.get(name, ()))
             for name in ("model", "objective", "contrastive")
         }
         return parts | {"input": self.input.to_json(), "split": dict(self.split)}
@@ -87,6 +93,17 @@ class ModelSpec:
         if problem:
             raise DataError(f"the model_spec of {where}: {problem}; {hint}")
         return model_spec
+
+
+def _without_added_defaults(
+    settings: MaeConfig | ObjectiveConfig | ContrastiveConfig, added: Sequence[str]
+) -> JsonObject:
+    defaults = {field.name: field.default for field in dataclasses.fields(settings)}
+    return {
+        name: value
+        for name, value in dataclasses.asdict(settings).items()
+        if name not in added or value != defaults[name]
+    }
 
 
 def _contradiction(model_spec: ModelSpec) -> str:
