@@ -58,14 +58,14 @@ class Block(nn.Module):
             tokens = shard_map_batch(_in_order_of_axes, tokens)
         tokens, normed = self._norm("time_norm")(tokens)
         mixer = MIXERS[cfg.time_mixer](cfg, name=time_mixer_name(cfg.time_mixer))
-        branch = mixer(normed, geometry).scaled(self._drop_path(len(tokens)))
+        branch = mixer(normed, geometry).scaled(self._drop_path(tokens.shape[0]))
         if tokens.shape[1] > 1 and cfg.channel_attention:
             tokens = save_for_backward(branch.added_to(tokens))
             tokens, branch = self._across_channels(tokens, sequence_mask, geometry.token_mask)
-            branch = branch.scaled(self._drop_path(len(tokens)))
+            branch = branch.scaled(self._drop_path(tokens.shape[0]))
         tokens, normed = self._norm("mlp_norm")(tokens, branch)
         mlp = Mlp(cfg.dtype, cfg.mlp_rank_ratio, self._is_fused, name="mlp")
-        branch = ResidualBranch(mlp(normed)).scaled(self._drop_path(len(tokens)))
+        branch = ResidualBranch(mlp(normed)).scaled(self._drop_path(tokens.shape[0]))
         return branch.added_to(tokens), None
 
     def _drop_path(self, batch: int) -> jax.Array | None:
