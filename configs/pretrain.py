@@ -9,6 +9,7 @@ Arguments after the colon, the first of each being the default:
                v1           all channels in one sequence, wavelet tokens, random masks
                v2           one channel, low-rank layers, otherwise as v1
                contrastive  v3 that also aligns two modalities of a window (PPG and ECG)
+               v31          v3 with state-space layers over time, every fourth of attention
                v1_upstream, v2_upstream, v3_upstream: what the original's code does, where it
                             differs from its README
     preset     tiny      0.9 M parameters, 10 s windows; minutes on two CPU cores
@@ -138,7 +139,9 @@ def _model() -> ConfigDict:
     model.decoder_num_heads = 4
     model.encoder_attention = "factorized"  # 'joint': all tokens at once, far more expensive
     model.decoder_attention = "factorized"
-    model.time_mixer = "attention"  # a name of physio_mae_jax/models/mixers
+    model.time_mixer = "attention"  # 'state_space': linear cost, memory of any length
+    model.attention_every = 0  # 4: with state_space, every fourth layer has attention
+    model.state_size = 64  # features of the state, with state_space
     model.attention_block_seconds = 0.0  # long windows: 10.0, for linear cost in length
     model.channel_attention = True
     model.channel_smoothing = True  # along time, before attention across channels

@@ -39,6 +39,14 @@ def _v3(config: ConfigDict, preset: str) -> None:
         config.model.decoder_num_heads = 8
 
 
+def _v31(config: ConfigDict, preset: str) -> None:
+    _v3(config, preset)
+    config.model.time_mixer = "state_space"
+    config.model.attention_every = 4  # at 'tiny' the last of 4 layers, and none of the decoder
+    if preset in ("tiny", "debug"):
+        config.model.state_size = 32
+
+
 def _contrastive(config: ConfigDict, preset: str) -> None:
     _v3(config, preset)
     config.accumulation_steps = 1  # the other windows of a micro-batch are the negatives
@@ -123,6 +131,7 @@ VARIANTS = {
     "v1": _joint,
     "v2": _v2,
     "contrastive": _contrastive,
+    "v31": _v31,
     "v1_upstream": _v1_upstream,
     "v2_upstream": _v2_upstream,
     "v3_upstream": _v3_upstream,

@@ -11,6 +11,7 @@ import math
 from physio_mae_jax.models.attention import ChannelAttention
 from physio_mae_jax.models.block_config import BlockConfig
 from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.layer_plan import LayerPlan
 from physio_mae_jax.models.layers import linear_operations
 from physio_mae_jax.models.mixers import MIXERS
 from physio_mae_jax.models.mixers.base import SequenceShape
@@ -64,8 +65,9 @@ def training_operations(cfg: MaeConfig, num_channels: int, seen: TokenCounts) ->
         seen: Visible and predicted tokens under the mask.
     """
     embed = 2 * num_channels * seen.tokens * cfg.width * cfg.decoder_width
-    decoder = cfg.decoder_depth * _block(
+    decoder = _stack(
         BlockConfig.of_decoder(cfg),
+        cfg.decoder_depth,
         SequenceShape(num_channels, cfg.num_tokens, cfg.num_rows, cfg.decoder_width),
         joint=cfg.decoder_attention == "joint",
     )
@@ -107,10 +109,20 @@ def _tokenizer(cfg: MaeConfig, num_channels: int, columns: int) -> float:
 
 
 def _encoder(cfg: MaeConfig, num_channels: int, tokens: float) -> float:
-    return cfg.depth * _block(
+    return _stack(
         BlockConfig.of_encoder(cfg),
+        cfg.depth,
         SequenceShape(num_channels, tokens, cfg.num_rows, cfg.width),
         joint=cfg.encoder_attention == "joint",
+    )
+
+
+def _stack(settings: BlockConfig, depth: int, shape: SequenceShape, *, joint: bool) -> float:
+    """Count the blocks of a stack, each with its time mixer."""
+    mixers = LayerPlan(depth, settings.attention_every).mixers(settings.time_mixer)
+    return sum(
+        mixers.count(name) * _block(settings._replace(time_mixer=name), shape, joint=joint)
+        for name in dict.fromkeys(mixers)
     )
 
 

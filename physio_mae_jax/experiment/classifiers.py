@@ -200,6 +200,7 @@ def build_supervised_spec(
         multipliers = layerwise_lr_scale(
             *(shapes, decay, encoder_init.depth, config.frozen_blocks),
             encoder_scale=config.encoder_lr_scale if encoder_init.pretrained else 1.0,
+            attention_every=encoder_init.config.attention_every,
         )
     task = SupervisedSpec(
         model=model,

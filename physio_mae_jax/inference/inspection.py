@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict
 
 from physio_mae_jax.data.channel_plan import KnownChannels
 from physio_mae_jax.data.window_transform import WindowConfig
@@ -20,9 +21,9 @@ from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.inspected_windows import AttendedWindow, ReconstructedWindow
 from physio_mae_jax.models.attention import ATTENTION
-from physio_mae_jax.models.block import time_mixer_name
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
+from physio_mae_jax.models.layer_plan import LayerPlan
 from physio_mae_jax.models.mixers import MIXERS
 from physio_mae_jax.models.stack import split_channels
 from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
@@ -181,27 +182,21 @@ def attend_window(
         ConfigError: There is no such layer, or the model's time mixer has no attention weights.
     """
     config = trained.autoencoder.config
-    if not MIXERS[config.time_mixer].sows_received_weights:
-        able = [name for name, mixer in MIXERS.items() if mixer.sows_received_weights]
-        raise ConfigError(
-            f"the model has model.time_mixer={config.time_mixer!r}, which computes no attention "
-            "weights; inspect its reconstructions instead, or a model with model.time_mixer "
-            f"{' or '.join(able)}."
-        )
+    shown = _attention_layers(config)
     if layer is not None:
-        layers = Number(low=-config.depth, high=config.depth - 1, whole=True, example=0)
-        layer = int(setting(layer, "layer", layers))
+        layer = _chosen_layer(config, shown, layer)
     alone = trained.model_spec.channel_independent
     examples = _one_by_one(inspected.batch) if alone else inspected.batch
     params = trained.autoencoder_params["encoder"]
     received, between = _attended(config, params, examples)
 
-    def of_layer(values: jax.Array) -> np.ndarray:
-        return np.asarray(values.mean(axis=0) if layer is None else values[layer])
+    def of_layer(values: jax.Array, layers: Sequence[int]) -> np.ndarray:
+        return np.asarray(values.mean(axis=0) if layer is None else values[layers.index(layer)])
 
     signal = jnp.asarray(inspected.batch["signal"])
     scalogram = wavelet.scalogram(signal, config.wavelet, config.sampling_rate_hz)
-    which = "mean of all layers" if layer is None else f"layer {layer % config.depth}"
+    every = "all layers" if len(shown) == config.depth else "the layers of attention"
+    which = f"mean of {every}" if layer is None else f"layer {layer}"
     shape = (len(inspected.channels), config.num_columns, config.num_rows)
     return AttendedWindow(
         title=f"{inspected.title}, {which}",
@@ -210,9 +205,35 @@ def attend_window(
         frequencies_hz=_bank(config).frequencies_hz,
         signal=np.asarray(signal[0]),
         scalogram=np.asarray(scalogram[0, :, 0]),
-        received=of_layer(received).reshape(shape),
-        between=None if between is None else of_layer(between),
+        received=of_layer(received, shown).reshape(shape),
+        between=None if between is None else of_layer(between, range(config.depth)),
     )
+
+
+def _attention_layers(config: MaeConfig) -> list[int]:
+    """Return the numbers of the encoder layers whose attention can be shown."""
+    mixers = LayerPlan(config.depth, config.attention_every).mixers(config.time_mixer)
+    shown = [number for number, name in enumerate(mixers) if MIXERS[name].sows_received_weights]
+    if not shown:
+        able = [name for name, mixer in MIXERS.items() if mixer.sows_received_weights]
+        raise ConfigError(
+            f"the model has model.time_mixer={config.time_mixer!r}, which computes no attention "
+            "weights; inspect its reconstructions instead, or a model with model.time_mixer "
+            f"{' or '.join(able)}."
+        )
+    return shown
+
+
+def _chosen_layer(config: MaeConfig, shown: Sequence[int], layer: int) -> int:
+    """Return the number of a layer from 0, checked to be one of those with attention."""
+    layers = Number(low=-config.depth, high=config.depth - 1, whole=True, example=shown[0])
+    number = int(setting(layer, "layer", layers)) % config.depth
+    if number not in shown:
+        raise ConfigError(
+            f"layer is {layer}, of model.time_mixer={config.time_mixer!r}, which computes no "
+            f"attention weights; choose one of {', '.join(map(str, shown))}."
+        )
+    return number
 
 
 @functools.partial(jax.jit, static_argnames=("config",))
@@ -222,27 +243,40 @@ def _attended(
     """Return the attention received and the attention between channels, per layer.
 
     Returns:
-        [depth, M, W, H], where 1 is the value under uniform attention, and [depth, M, M] from the
-        row's channel to the column's, None if channels exchange nothing.
+        [layers, M, W, H] of those whose time mixer is attention, where 1 is the value under
+        uniform attention, and [depth, M, M] from the row's channel to the column's, None if
+        channels exchange nothing.
     """
     windows = Windows.of(batch)
     _, kept = TransformerEncoder(config).apply(
         {"params": params}, windows, None, mutable=[ATTENTION]
     )
-    blocks = kept[ATTENTION]["stack"]["blocks"]
-    (received,) = blocks[time_mixer_name(config.time_mixer)]["received"]
+    sown = flatten_dict(kept[ATTENTION]["stack"])
+    received = _by_layer(config, sown, "received")
     if config.encoder_attention == "joint":
         received = received[..., 1:] if config.class_token else received
         grid = split_channels(
-            received.reshape(config.depth, -1, 1), config.num_rows, config.num_columns
+            received.reshape(len(received), -1, 1), config.num_rows, config.num_columns
         )[..., 0]
         return grid * grid[0].size, None
-    grid = received.reshape(config.depth, -1, config.num_columns, config.num_rows)
+    grid = received.reshape(len(received), -1, config.num_columns, config.num_rows)
     between = None
-    if "channel_attention" in blocks and windows.signal.shape[1] > 1:
-        (pairs,) = blocks["channel_attention"]["pairs"]
-        between = pairs.mean(axis=1)
+    if config.channel_attention and windows.signal.shape[1] > 1:
+        between = _by_layer(config, sown, "pairs").mean(axis=1)
     return grid * config.num_tokens, between
+
+
+def _by_layer(
+    config: MaeConfig, sown: Mapping[tuple[str, ...], tuple[jax.Array]], name: str
+) -> jax.Array:
+    """Stack what the layers of an encoder have sown as ``name``, in the order of the layers."""
+    values, order = [], []
+    for place, numbers in LayerPlan(config.depth, config.attention_every).layers().items():
+        for path, (array,) in sown.items():
+            if path[: len(place)] == place and path[-1] == name:
+                values.append(array.reshape(numbers.size, *array.shape[numbers.ndim :]))
+                order.append(numbers.ravel())
+    return jnp.concatenate(values)[np.argsort(np.concatenate(order))]
 
 
 def _one_by_one(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -14,6 +14,8 @@ class BlockConfig(NamedTuple):
         num_heads: Number of heads of both attentions.
         dtype: Compute type.
         time_mixer: Name of the mixer of a sequence, see ``models.mixers``.
+        attention_every: Which layers have attention instead of that mixer, see ``MaeConfig``.
+        state_size: Size of the state of a 'state_space' mixer.
         attention_implementation: Backend of attention, norms, smoothing and MLP, see ``MaeConfig``.
         mlp_rank_ratio, attention_rank_ratio: 0 for full matrices, see ``LowRankDense``.
         channel_attention: Whether to attend across channels.
@@ -32,6 +34,8 @@ class BlockConfig(NamedTuple):
     channel_smoothing: bool = True
     num_time_blocks: int = 1
     drop_path_rate: float = 0.0
+    attention_every: int = 0
+    state_size: int = 64
 
     @classmethod
     def of_encoder(cls, cfg: MaeConfig) -> "BlockConfig":
@@ -54,4 +58,6 @@ class BlockConfig(NamedTuple):
             time_mixer=cfg.time_mixer,
             attention_implementation=cfg.attention_implementation,
             num_time_blocks=cfg.num_time_blocks,
+            attention_every=cfg.attention_every,
+            state_size=cfg.state_size,
         )

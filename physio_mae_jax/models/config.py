@@ -31,6 +31,9 @@ class MaeConfig:
             tokens of all channels in one sequence).
         time_mixer: What mixes the tokens of a sequence, in the encoder and the decoder: a name of
             ``models.mixers.MIXERS``.
+        attention_every: With another time mixer than attention, every n-th layer has attention
+            instead, counted from 1; 0 for none. A stack of fewer layers has none.
+        state_size: Features of the state of a 'state_space' mixer.
         attention_block_seconds: 0 for full attention within a channel; else the approximate length
             of blocks whose tokens attend to their own block and the two adjacent ones, so that time
             and memory grow linearly with the window. Factorized attention only.
@@ -80,6 +83,8 @@ class MaeConfig:
     encoder_attention: str = "factorized"
     decoder_attention: str = "factorized"
     time_mixer: str = "attention"
+    attention_every: int = 0
+    state_size: int = 64
     attention_block_seconds: float = 0.0
     channel_attention: bool = True
     channel_smoothing: bool = True
@@ -158,6 +163,17 @@ class MaeConfig:
                 f"model.time_mixer={self.time_mixer!r} mixes one channel at a time; set "
                 "model.encoder_attention and model.decoder_attention to 'factorized', or "
                 f"model.time_mixer to one of {', '.join(able)}."
+            )
+        if self.attention_every and (self.attention_every == 1 or self.time_mixer == "attention"):
+            raise ConfigError(
+                f"model.attention_every={self.attention_every} with model.time_mixer="
+                f"{self.time_mixer!r} is attention in every layer; set model.attention_every to 0 "
+                "with model.time_mixer='attention', or to 2 or more with another mixer."
+            )
+        if self.time_mixer == "state_space" and self.state_size % 2:
+            raise ConfigError(
+                f"model.state_size={self.state_size} must be even, since pairs of features rotate; "
+                f"set it to {self.state_size + 1}."
             )
 
     def _check_variant(self) -> None:

@@ -1,6 +1,8 @@
 """A stack of blocks over token sequences, and the layouts of tokens in sequences."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -12,6 +14,7 @@ from physio_mae_jax.models.attention import ATTENTION
 from physio_mae_jax.models.block import Block
 from physio_mae_jax.models.block_config import BlockConfig
 from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.layer_plan import LayerPlan
 from physio_mae_jax.models.layers import layer_norm
 from physio_mae_jax.models.mixers.base import Geometry
 from physio_mae_jax.models.rematerialization import SAVED_NAME
@@ -34,7 +37,7 @@ _REMAT_POLICIES = {
 
 
 class Stack(nn.Module):
-    """``depth`` blocks over stacked parameters, and a final LayerNorm.
+    """``depth`` blocks over stacked parameters (``LayerPlan``), and a final LayerNorm.
 
     Attributes:
         settings: Settings of the blocks.
@@ -76,18 +79,67 @@ class Stack(nn.Module):
             block = nn.remat(
                 Block, prevent_cse=self.unroll_layers, policy=_REMAT_POLICIES[self.remat]
             )
-        # Parameters have a leading axis of layers, over which one compiled block is scanned.
-        blocks = nn.scan(
-            block,
-            variable_axes={"params": 0, ATTENTION: 0},
-            split_rngs={"params": True, DROP_PATH: True},
-            in_axes=nn.broadcast,
-            length=self.depth,
-            # Initialization is always a loop: unrolled it would take a minute to compile.
-            unroll=self.depth if self.unroll_layers and not self.is_initializing() else 1,
-        )(self.settings, self.unroll_layers, name="blocks")
-        tokens, _ = blocks(tokens, Geometry(times, rotation, token_mask), sequence_mask)
+        plan = LayerPlan(self.depth, self.settings.attention_every)
+        # Initialization is always a loop: unrolled it would take a minute to compile.
+        unroll = self.unroll_layers and not self.is_initializing()
+        given = (Geometry(times, rotation, token_mask), sequence_mask)
+        if plan.num_groups:
+            groups = _scanned(_Group, plan.num_groups, unroll)
+            tokens, _ = groups(
+                self.settings,
+                block,
+                plan.attention_every - 1,
+                self.unroll_layers,
+                unroll,
+                name="groups",
+            )(tokens, *given)
+        if plan.num_alike:
+            blocks = _scanned(block, plan.num_alike, unroll)
+            tokens, _ = blocks(self.settings, self.unroll_layers, name="blocks")(tokens, *given)
         return layer_norm("norm", self.settings.dtype)(tokens)
+
+
+class _Group(nn.Module):
+    """Layers with the time mixer of the settings, and one of attention.
+
+    Attributes:
+        settings: Settings of the blocks.
+        block: Class of the blocks.
+        num_blocks: Number of layers before that of attention.
+        pin_layout: See ``Block``.
+        unroll: Whether to unroll the layers.
+    """
+
+    settings: BlockConfig
+    block: type[Block]
+    num_blocks: int
+    pin_layout: bool
+    unroll: bool
+
+    @nn.compact
+    def __call__(
+        self, tokens: jax.Array, geometry: Geometry, sequence_mask: jax.Array
+    ) -> tuple[jax.Array, None]:
+        """Mix as ``Block`` does."""
+        blocks = _scanned(self.block, self.num_blocks, self.unroll)
+        tokens, _ = blocks(self.settings, self.pin_layout, name="blocks")(
+            tokens, geometry, sequence_mask
+        )
+        settings = self.settings._replace(time_mixer="attention")
+        last = self.block(settings, self.pin_layout, name="attention_block")
+        return last(tokens, geometry, sequence_mask)
+
+
+def _scanned(module: Callable[..., nn.Module], length: int, unroll: bool) -> Callable[..., Any]:
+    """Repeat a module: parameters have a leading axis, over which one compiled call is scanned."""
+    return nn.scan(
+        module,
+        variable_axes={"params": 0, ATTENTION: 0},
+        split_rngs={"params": True, DROP_PATH: True},
+        in_axes=nn.broadcast,
+        length=length,
+        unroll=length if unroll else 1,
+    )
 
 
 def join_channels(tokens: jax.Array) -> jax.Array:

@@ -19,6 +19,7 @@ import numpy as np
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.mixers import MIXERS
 from physio_mae_jax.setting_ranges import check_fields
 
 KINDS = ("tube", "random_rows", "time_scale", "random")
@@ -60,6 +61,13 @@ class MaskConfig:
             raise ConfigError(
                 "objective.mask.kind='random_rows' leaves every column visible in some row, so "
                 "the waveform branch would leak its samples; set model.waveform_branch to False."
+            )
+        mixer = MIXERS[model.time_mixer]
+        if self.kind == "random_rows" and not mixer.supports_ragged_rows:
+            raise ConfigError(
+                "objective.mask.kind='random_rows' shows other columns in each row, but "
+                f"model.time_mixer={model.time_mixer!r} needs whole columns; set "
+                "objective.mask.kind to 'tube' or 'time_scale', or model.time_mixer to 'attention'."
             )
         if self.channel_mask_ratio and (
             self.kind == "random" or not model.decoder_channel_embedding

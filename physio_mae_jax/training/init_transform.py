@@ -7,6 +7,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.models.layer_plan import ALIKE, GROUPED, GROUPED_ATTENTION
 from physio_mae_jax.types import Params
 
 _Path = tuple[str, ...]
@@ -109,7 +110,10 @@ def _list_groups(paths: Sequence[_Path]) -> str:
 
 
 def _group(path: _Path) -> _Path:
-    return path[:3] if path[:2] == ("stack", "blocks") else path[:-1] or path
+    for place in (ALIKE, GROUPED, GROUPED_ATTENTION):
+        if path[: 1 + len(place)] == ("stack", *place):
+            return path[: 2 + len(place)]
+    return path[:-1] or path
 
 
 def _is_channel_attention_output(path: _Path) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.models.layer_plan import LayerPlan
 from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.types import Params, PyTree
 
@@ -102,6 +103,7 @@ def layerwise_lr_scale(
     num_blocks: int,
     frozen_blocks: int = -1,
     encoder_scale: float = 1.0,
+    attention_every: int = 0,
 ) -> PyTree:
     """Return the learning-rate multiplier of each parameter, which depends on its depth.
 
@@ -110,13 +112,14 @@ def layerwise_lr_scale(
     2020; intended in the original, which gave all parameters one rate, models.md#optimizer).
 
     Args:
-        params: Parameters of a model whose encoder is under 'encoder', with its blocks stacked on a
-            leading axis under 'encoder/stack/blocks'.
+        params: Parameters of a model whose encoder is under 'encoder', with its blocks stacked on
+            leading axes under 'encoder/stack', see ``LayerPlan``.
         layer_decay: Decay of the learning rate per block; 1 for a common rate.
         num_blocks: Number of blocks of the encoder.
         frozen_blocks: -1 trains everything; 0 freezes only the layers before the blocks; k > 0
             freezes these and the first k blocks; ``num_blocks`` freezes the whole encoder.
         encoder_scale: Multiplier of the whole encoder.
+        attention_every: As in the ``MaeConfig`` of the encoder.
 
     Returns:
         Multiplier of the update of each parameter, an array or a scalar.
@@ -126,12 +129,15 @@ def layerwise_lr_scale(
     before = encoder_scale * layer_decay ** (num_blocks + 1) if frozen_blocks < 0 else 0.0
     after = encoder_scale if frozen_blocks < num_blocks else 0.0
 
+    layers = LayerPlan(num_blocks, attention_every).layers()
+
     def multiplier(path: tuple[object, ...], leaf: jax.Array) -> np.ndarray:
         names = [str(getattr(key, "key", key)) for key in path]
         if names[0] != "encoder":
             return np.asarray(1.0, np.float32)
-        if names[1:3] == ["stack", "blocks"]:
-            return block.reshape(-1, *[1] * (leaf.ndim - 1))
+        for place, numbers in layers.items():
+            if names[1 : 2 + len(place)] == ["stack", *place]:
+                return block[numbers].reshape(numbers.shape + (1,) * (leaf.ndim - numbers.ndim))
         return np.asarray(after if names[1] == "stack" else before, np.float32)
 
     return jax.tree_util.tree_map_with_path(multiplier, params)

@@ -71,6 +71,7 @@ def test_an_exported_program_runs_where_there_is_only_jax(made, tmp_path):
         {},
         {"encoder_attention": "joint", "waveform_branch": False},
         {"attention_block_seconds": 0.7},
+        {"time_mixer": "state_space", "attention_every": 2},
     ],
 )
 def test_a_program_takes_batches_of_any_size(changes, tmp_path):

@@ -38,6 +38,7 @@ class MovingAverage(nn.Module):
     settings: BlockConfig
 
     supports_joint: ClassVar[bool] = False
+    supports_ragged_rows: ClassVar[bool] = False
     sows_received_weights: ClassVar[bool] = False
 
     @nn.compact

@@ -30,6 +30,7 @@ class Attention(MultiHeadAttention):
     """
 
     supports_joint: ClassVar[bool] = True
+    supports_ragged_rows: ClassVar[bool] = True
     sows_received_weights: ClassVar[bool] = True
 
     @nn.compact

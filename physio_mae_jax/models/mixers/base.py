@@ -50,12 +50,15 @@ class TimeMixer(Protocol):
     Attributes:
         supports_joint: Whether it mixes all channels in one sequence too, where K is the number of
             tokens, R = 1, times are not sorted and a class token may come first (v1, v2).
+        supports_ragged_rows: Whether the R tokens of a position k may be at different times, as
+            with mask 'random_rows'.
         sows_received_weights: Whether it sows the weight that each token receives from all
             queries, averaged over heads and queries, as 'received' [B, M, K, R] in the collection
             ``attention.ATTENTION``, if that is mutable.
     """
 
     supports_joint: ClassVar[bool]
+    supports_ragged_rows: ClassVar[bool]
     sows_received_weights: ClassVar[bool]
 
     def __init__(self, settings: BlockConfig, *, name: str | None = None) -> None:
