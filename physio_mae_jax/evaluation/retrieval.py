@@ -23,6 +23,7 @@ from physio_mae_jax import atomic_files
 from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.data.windows import WindowReader, spread_windows
 from physio_mae_jax.evaluation.batched_map import map_windows
+from physio_mae_jax.evaluation.beat_retrieval import PEAKS_NOTE, beat_similarity
 from physio_mae_jax.evaluation.delay_probe import probe_delay
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.window_batch import Windows
@@ -36,6 +37,7 @@ from physio_mae_jax.types import JsonObject, Params
 _LOG = logging.getLogger(__name__)
 
 POOLS = ("all", "across", "within")
+PEAKS = "peaks"  # the baseline without learning, among the encoders of the results
 _RECALLS = (1, 5, 10)
 
 
@@ -103,15 +105,14 @@ def retrieve(run: RetrievalRun) -> JsonObject:
             functools.partial(embed, params), windows, MODEL_INPUTS, run.config.batch_size
         )
         embedded /= np.linalg.norm(embedded, axis=-1, keepdims=True)
-        results[encoder] = {
-            f"{names[i]} to {names[1 - i]}": {
-                pool: rank_metrics(embedded[:, i] @ embedded[:, 1 - i].T, subjects, pool)
-                for pool in POOLS
-            }
-            for i in range(NUM_MODALITIES)
-        }
+        results[encoder] = _both_directions(embedded[:, 0] @ embedded[:, 1].T, subjects, names)
         if run.true_delay_seconds is not None:
             results[encoder]["delay"] = delay_probe(run, params)
+    beats = beat_similarity(
+        np.stack([window["signal"] for window in windows]), names, run.model.config.sampling_rate_hz
+    )
+    if beats is not None:
+        results[PEAKS] = _both_directions(beats, subjects, names)
     atomic_files.write_json(run.workdir / "retrieval.json", add_version(results))
     text = retrieval_table(results)
     atomic_files.write_text(run.workdir / "retrieval.md", text)
@@ -119,6 +120,18 @@ def retrieve(run: RetrievalRun) -> JsonObject:
     atomic_files.write_figure(plot_file, lambda: draw_retrieval(results))
     _LOG.info("\n%s", Lines(text))
     return results
+
+
+def _both_directions(
+    similarity: np.ndarray, subjects: np.ndarray, names: Sequence[str]
+) -> JsonObject:
+    """Rank the windows in both directions by similarities [n, n] of channel 0 to channel 1."""
+    return {
+        f"{names[i]} to {names[1 - i]}": {
+            pool: rank_metrics(values, subjects, pool) for pool in POOLS
+        }
+        for i, values in enumerate((similarity, similarity.T))
+    }
 
 
 def delay_probe(run: RetrievalRun, params: Params) -> JsonObject:
@@ -191,7 +204,8 @@ def retrieval_table(results: JsonObject) -> str:
     directions = [name for name in results["pretrained"] if " to " in name]
     for direction in directions:
         for pool in POOLS:
-            rows = {e: results[e][direction][pool] for e in ("pretrained", "random")}
+            known = [e for e in ("pretrained", "random", PEAKS) if e in results]
+            rows = {e: results[e][direction][pool] for e in known}
             rows["chance"] = {
                 name.removeprefix("chance_"): value
                 for name, value in rows["pretrained"].items()
@@ -212,6 +226,8 @@ def retrieval_table(results: JsonObject) -> str:
                 f"{1e3 * delay['mean_absolute_error_seconds']:.0f} ms where guessing the mean "
                 f"gives {1e3 * delay['baseline_error_seconds']:.0f} ms."
             )
+    if PEAKS in results:
+        lines.append(f"\n{PEAKS}: {PEAKS_NOTE}")
     return "\n".join(lines) + "\n"
 
 

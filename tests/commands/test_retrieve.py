@@ -34,6 +34,7 @@ def test_a_contrastive_run_is_evaluated_by_retrieval(trained, tmp_path):
     assert 0 <= results["pretrained"]["PPG to II"]["all"]["recall@10"] <= 1
     assert "correlation" in results["pretrained"]["delay"]
     assert (tmp_path / "retrieval.md").read_text(encoding="utf-8").count("| chance |") == 6
+    assert results["peaks"]["II to PPG"]["within"]["recall@1"] > 0.5
     assert (tmp_path / "plots" / "retrieval.png").stat().st_size > 1000
 
 
