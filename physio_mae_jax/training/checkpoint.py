@@ -18,6 +18,9 @@ from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.errors import ConfigError, DataError, UserError, is_peer_loss
 from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.heads.base import HeadConfig
+from physio_mae_jax.objectives.contrastive import ContrastiveConfig
+from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.training.data_position import DataPosition
 from physio_mae_jax.training.integrity import find_damage, step_numbers, write_checksums
 from physio_mae_jax.training.sharding import fsdp_sharding
@@ -30,11 +33,19 @@ _MAX_DESCRIPTION_BYTES = 2 << 30
 _FORMER_MODEL_SPEC = "contract"  # of version 0.1
 # Model settings that affect the execution, not the result.
 _EXECUTION_SETTINGS = ("attention_implementation", "remat", "unroll_layers")
-# Values of settings before they were introduced.
+# Values of settings before they were introduced, by section.
 _DEFAULTS = {
-    field.name: field.default
-    for field in dataclasses.fields(MaeConfig)
-    if field.default is not dataclasses.MISSING
+    section: {
+        field.name: field.default
+        for field in dataclasses.fields(settings)
+        if field.default is not dataclasses.MISSING
+    }
+    for section, settings in (
+        ("model", MaeConfig),
+        ("objective", ObjectiveConfig),
+        ("contrastive", ContrastiveConfig),
+        ("head", HeadConfig),
+    )
 }
 
 
@@ -275,7 +286,8 @@ def reject_other_model(directory: Path, saved: JsonObject, model_spec: JsonMappi
     # JSON round trip, so that tuples compare equal to lists.
     ours = json.loads(json.dumps(model_spec))
     theirs = {name: held if isinstance(held, dict) else {} for name, held in saved.items()}
-    theirs["model"] = _DEFAULTS | theirs.get("model", {})
+    for section, defaults in json.loads(json.dumps(_DEFAULTS)).items():
+        theirs[section] = defaults | theirs.get(section, {})
     different = [
         f"{section}.{name}: {theirs.get(section, {}).get(name)!r} in the run, {value!r} in the "
         "config"
