@@ -25,12 +25,13 @@ from physio_mae_jax.data.windows import WindowReader, spread_windows
 from physio_mae_jax.evaluation.batched_map import map_windows
 from physio_mae_jax.evaluation.beat_retrieval import PEAKS_NOTE, beat_similarity
 from physio_mae_jax.evaluation.delay_probe import probe_delay
-from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
+from physio_mae_jax.models.contrastive import AlignedEmbedding, ContrastiveAutoencoder
 from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, split_modalities
 from physio_mae_jax.objectives.pretraining import Batch
 from physio_mae_jax.plots.retrieval import draw_retrieval
 from physio_mae_jax.printable import Lines, printable
+from physio_mae_jax.signals.lagged_similarity import best_pairwise
 from physio_mae_jax.training.pretrain_step import MODEL_INPUTS
 from physio_mae_jax.types import JsonObject, Params
 
@@ -66,6 +67,7 @@ class RetrievalRun:
         workdir: Absolute path of the output folder.
         config: Sizes of the retrieval.
         model: Model of the run.
+        lags: Lags at which the time steps of an aligned model are compared.
         encoders: Parameters by name, 'trained' and 'untrained'.
         reader: Reader of windows with two channels.
         training: Indices of the training recordings.
@@ -77,6 +79,7 @@ class RetrievalRun:
     workdir: Path
     config: RetrievalConfig
     model: ContrastiveAutoencoder
+    lags: tuple[int, ...]
     encoders: dict[str, Params]
     reader: WindowReader
     training: Sequence[int]
@@ -104,8 +107,7 @@ def retrieve(run: RetrievalRun) -> JsonObject:
         embedded = map_windows(
             functools.partial(embed, params), windows, MODEL_INPUTS, run.config.batch_size
         )
-        embedded /= np.linalg.norm(embedded, axis=-1, keepdims=True)
-        results[encoder] = _both_directions(embedded[:, 0] @ embedded[:, 1].T, subjects, names)
+        results[encoder] = _both_directions(_similarity(embedded, run.lags), subjects, names)
         if run.true_delay_seconds is not None:
             results[encoder]["delay"] = delay_probe(run, params)
     beats = beat_similarity(
@@ -189,8 +191,20 @@ def rank_metrics(similarity: np.ndarray, subjects: np.ndarray, pool: str) -> dic
 
 
 def _embed(model: ContrastiveAutoencoder, params: Params, batch: Batch) -> jax.Array:
+    """Embed both modalities as the model was trained to compare them: [2B, E] or [2B, T, e]."""
     windows = Windows.of(split_modalities(batch))
+    if model.column_steps:
+        both = model.apply({"params": params}, windows, method="embed_steps")
+        return cast(AlignedEmbedding, both).steps
     return cast(jax.Array, model.apply({"params": params}, windows, method="embed"))
+
+
+def _similarity(embedded: np.ndarray, lags: tuple[int, ...]) -> np.ndarray:
+    """Compare embeddings [n, 2, E], or time steps [n, 2, T, e] at their best lag: [n, n]."""
+    if embedded.ndim == 4:
+        return best_pairwise(embedded[:, 0], embedded[:, 1], lags)
+    unit = embedded / np.linalg.norm(embedded, axis=-1, keepdims=True)
+    return unit[:, 0] @ unit[:, 1].T
 
 
 def retrieval_table(results: JsonObject) -> str:

@@ -125,6 +125,8 @@ def build_autoencoder(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedM
         contrastive.projection_width,
         contrastive.temperature,
         contrastive.temperature_is_learned,
+        contrastive.column_steps if contrastive.is_aligned else 0,
+        contrastive.step_width,
     )
 
 
