@@ -197,6 +197,12 @@ def _contrastive_loss() -> ConfigDict:
     contrastive.temperature = 0.07
     contrastive.temperature_is_learned = False
     contrastive.projection_width = 256
+    contrastive.readout = "pooled"  # 'aligned': by time steps at the best lag; view='whole'
+    contrastive.column_steps = 4  # time steps per column of an aligned readout, 50 to 75 ms each
+    contrastive.step_width = 16  # numbers per step
+    contrastive.lag_seconds = (0.08, 0.7)  # of the first channel after the second: pulse, ECG
+    contrastive.pooled_weight = 0.3  # of the pooled loss beside the aligned one
+    contrastive.rotated_negatives = 8  # the own partner, rotated by 1 s or more
     return contrastive
 
 

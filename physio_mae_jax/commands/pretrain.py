@@ -1,6 +1,7 @@
 """Pre-train a masked autoencoder on recordings, without labels."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -28,10 +29,11 @@ from physio_mae_jax.experiment.run_metadata import (
 from physio_mae_jax.experiment.run_record import write_data_summary
 from physio_mae_jax.experiment.typed_config import read_config
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.objectives.contrastive import NUM_MODALITIES
+from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, ContrastiveConfig
 from physio_mae_jax.objectives.losses import scale_weights
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.plots.curves import draw_scale_weights
+from physio_mae_jax.signals.channels import is_ecg
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
 from physio_mae_jax.training.loop import TrainingRun, train
 from physio_mae_jax.training.model_spec import ModelSpec
@@ -136,6 +138,18 @@ def _check_channels(spec: PretrainSpec, opened: DatasetBundle) -> None:
             f"contrastive.weight={spec.contrastive.weight} aligns {NUM_MODALITIES} modalities, but "
             f"data.channels gives {', '.join(opened.input_spec.channels)}; name two, or set it to "
             "0."
+        )
+    elif spec.contrastive.is_aligned:
+        _check_order(spec.contrastive, opened.input_spec.channels)
+
+
+def _check_order(contrastive: ContrastiveConfig, channels: Sequence[str]) -> None:
+    """Raise if an ECG is to follow a pulse, where the pulse follows the ECG."""
+    if min(contrastive.lag_seconds) > 0 and is_ecg(channels[0]) and not is_ecg(channels[1]):
+        raise ConfigError(
+            f"contrastive.lag_seconds={contrastive.lag_seconds} is the lag of the first channel "
+            f"after the second, but data.channels gives {', '.join(channels)}; a pulse follows "
+            f"its ECG, so set data.channels to {channels[1]},{channels[0]}."
         )
 
 

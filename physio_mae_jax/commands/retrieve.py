@@ -86,6 +86,7 @@ def build_retrieval(config: RetrieveConfig, workdir: Path, *, strict: bool) -> R
         workdir=atomic_files.prepare_workdir(workdir),
         config=settings,
         model=past.model,
+        lags=past.contrastive.lags(past.model.config),
         encoders={"pretrained": past.trained, "random": past.untrained()},
         reader=opened.reader,
         training=opened.splits["train"],

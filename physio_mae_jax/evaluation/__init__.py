@@ -5,6 +5,7 @@ In shapes (letters as in ``physio_mae_jax``) ``...`` stands for [Z] bootstrap re
 Modules::
 
     batched_map      application of a compiled function to any number of windows
+    beat_retrieval   similarity of a pulse and an ECG by the times of their beats, without learning
     boundaries       onsets and offsets of labeled runs of samples, matched within a tolerance
     bootstrap        confidence intervals by a stratified, paired bootstrap over subjects
     calibration      calibration and thresholds, fitted on the validation split only

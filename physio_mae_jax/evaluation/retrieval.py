@@ -23,19 +23,22 @@ from physio_mae_jax import atomic_files
 from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.data.windows import WindowReader, spread_windows
 from physio_mae_jax.evaluation.batched_map import map_windows
+from physio_mae_jax.evaluation.beat_retrieval import PEAKS_NOTE, beat_similarity
 from physio_mae_jax.evaluation.delay_probe import probe_delay
-from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
+from physio_mae_jax.models.contrastive import AlignedEmbedding, ContrastiveAutoencoder
 from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, split_modalities
 from physio_mae_jax.objectives.pretraining import Batch
 from physio_mae_jax.plots.retrieval import draw_retrieval
 from physio_mae_jax.printable import Lines, printable
+from physio_mae_jax.signals.lagged_similarity import best_pairwise
 from physio_mae_jax.training.pretrain_step import MODEL_INPUTS
 from physio_mae_jax.types import JsonObject, Params
 
 _LOG = logging.getLogger(__name__)
 
 POOLS = ("all", "across", "within")
+PEAKS = "peaks"  # the baseline without learning, among the encoders of the results
 _RECALLS = (1, 5, 10)
 
 
@@ -64,6 +67,7 @@ class RetrievalRun:
         workdir: Absolute path of the output folder.
         config: Sizes of the retrieval.
         model: Model of the run.
+        lags: Lags at which the time steps of an aligned model are compared.
         encoders: Parameters by name, 'trained' and 'untrained'.
         reader: Reader of windows with two channels.
         training: Indices of the training recordings.
@@ -75,6 +79,7 @@ class RetrievalRun:
     workdir: Path
     config: RetrievalConfig
     model: ContrastiveAutoencoder
+    lags: tuple[int, ...]
     encoders: dict[str, Params]
     reader: WindowReader
     training: Sequence[int]
@@ -102,16 +107,14 @@ def retrieve(run: RetrievalRun) -> JsonObject:
         embedded = map_windows(
             functools.partial(embed, params), windows, MODEL_INPUTS, run.config.batch_size
         )
-        embedded /= np.linalg.norm(embedded, axis=-1, keepdims=True)
-        results[encoder] = {
-            f"{names[i]} to {names[1 - i]}": {
-                pool: rank_metrics(embedded[:, i] @ embedded[:, 1 - i].T, subjects, pool)
-                for pool in POOLS
-            }
-            for i in range(NUM_MODALITIES)
-        }
+        results[encoder] = _both_directions(_similarity(embedded, run.lags), subjects, names)
         if run.true_delay_seconds is not None:
             results[encoder]["delay"] = delay_probe(run, params)
+    beats = beat_similarity(
+        np.stack([window["signal"] for window in windows]), names, run.model.config.sampling_rate_hz
+    )
+    if beats is not None:
+        results[PEAKS] = _both_directions(beats, subjects, names)
     atomic_files.write_json(run.workdir / "retrieval.json", add_version(results))
     text = retrieval_table(results)
     atomic_files.write_text(run.workdir / "retrieval.md", text)
@@ -119,6 +122,18 @@ def retrieve(run: RetrievalRun) -> JsonObject:
     atomic_files.write_figure(plot_file, lambda: draw_retrieval(results))
     _LOG.info("\n%s", Lines(text))
     return results
+
+
+def _both_directions(
+    similarity: np.ndarray, subjects: np.ndarray, names: Sequence[str]
+) -> JsonObject:
+    """Rank the windows in both directions by similarities [n, n] of channel 0 to channel 1."""
+    return {
+        f"{names[i]} to {names[1 - i]}": {
+            pool: rank_metrics(values, subjects, pool) for pool in POOLS
+        }
+        for i, values in enumerate((similarity, similarity.T))
+    }
 
 
 def delay_probe(run: RetrievalRun, params: Params) -> JsonObject:
@@ -176,8 +191,20 @@ def rank_metrics(similarity: np.ndarray, subjects: np.ndarray, pool: str) -> dic
 
 
 def _embed(model: ContrastiveAutoencoder, params: Params, batch: Batch) -> jax.Array:
+    """Embed both modalities as the model was trained to compare them: [2B, E] or [2B, T, e]."""
     windows = Windows.of(split_modalities(batch))
+    if model.column_steps:
+        both = model.apply({"params": params}, windows, method="embed_steps")
+        return cast(AlignedEmbedding, both).steps
     return cast(jax.Array, model.apply({"params": params}, windows, method="embed"))
+
+
+def _similarity(embedded: np.ndarray, lags: tuple[int, ...]) -> np.ndarray:
+    """Compare embeddings [n, 2, E], or time steps [n, 2, T, e] at their best lag: [n, n]."""
+    if embedded.ndim == 4:
+        return best_pairwise(embedded[:, 0], embedded[:, 1], lags)
+    unit = embedded / np.linalg.norm(embedded, axis=-1, keepdims=True)
+    return unit[:, 0] @ unit[:, 1].T
 
 
 def retrieval_table(results: JsonObject) -> str:
@@ -191,7 +218,8 @@ def retrieval_table(results: JsonObject) -> str:
     directions = [name for name in results["pretrained"] if " to " in name]
     for direction in directions:
         for pool in POOLS:
-            rows = {e: results[e][direction][pool] for e in ("pretrained", "random")}
+            known = [e for e in ("pretrained", "random", PEAKS) if e in results]
+            rows = {e: results[e][direction][pool] for e in known}
             rows["chance"] = {
                 name.removeprefix("chance_"): value
                 for name, value in rows["pretrained"].items()
@@ -212,6 +240,8 @@ def retrieval_table(results: JsonObject) -> str:
                 f"{1e3 * delay['mean_absolute_error_seconds']:.0f} ms where guessing the mean "
                 f"gives {1e3 * delay['baseline_error_seconds']:.0f} ms."
             )
+    if PEAKS in results:
+        lines.append(f"\n{PEAKS}: {PEAKS_NOTE}")
     return "\n".join(lines) + "\n"
 
 

@@ -34,6 +34,7 @@ def build_pretrain_spec(
         _reject_contrastive(config)
         model = dataclasses.replace(model, latent_head=True)
     config.objective.check_against(model)
+    config.contrastive.check_against(model)
     # Built here for validation: the bank rejects frequencies that a window cannot resolve.
     wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
     return PretrainSpec(

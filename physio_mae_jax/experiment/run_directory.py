@@ -20,6 +20,7 @@ from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.saved_model import is_saved_model, load_model
 from physio_mae_jax.inference.shipped_models import find_model
 from physio_mae_jax.inference.trained_model import load_checkpoint
+from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import MaskedModel
 from physio_mae_jax.types import JsonObject, Params
 
@@ -37,6 +38,7 @@ class PretrainedRun(NamedTuple):
     Attributes:
         folder: Work folder of the run.
         model: Model that it trained.
+        contrastive: Contrastive objective it was trained with.
         trained: Parameters of its newest checkpoint.
         untrained: Function that returns its initial parameters.
         data: Data section of its settings.
@@ -45,6 +47,7 @@ class PretrainedRun(NamedTuple):
 
     folder: str
     model: MaskedModel
+    contrastive: ContrastiveConfig
     trained: Params
     untrained: Callable[[], Params]
     data: DataConfig
@@ -94,6 +97,7 @@ def open_run(folder: str, changes: Mapping[str, object]) -> PretrainedRun:
     return PretrainedRun(
         folder=folder,
         model=loaded.model_spec.build(),
+        contrastive=loaded.model_spec.contrastive,
         trained=loaded.params,
         untrained=untrained,
         data=data,

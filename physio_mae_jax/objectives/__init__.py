@@ -2,6 +2,8 @@
 
 Modules::
 
+    aligned_contrast
+                 InfoNCE between sequences of time steps, compared at their best lag
     contrastive  alignment of modalities recorded together: symmetric InfoNCE over the global batch
     latent_targets
                  prediction of latents: targets of a teacher that sees the whole window

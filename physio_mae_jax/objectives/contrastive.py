@@ -10,7 +10,14 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
+from physio_mae_jax.objectives.aligned_contrast import (
+    aligned_info_nce,
+    cross_entropy,
+    rotation_steps,
+)
 from physio_mae_jax.objectives.masking import Mask
 from physio_mae_jax.objectives.pretraining import (
     Batch,
@@ -20,10 +27,10 @@ from physio_mae_jax.objectives.pretraining import (
     reconstruction_loss,
 )
 from physio_mae_jax.setting_ranges import check_fields
+from physio_mae_jax.signals.lagged_similarity import lag_steps
 from physio_mae_jax.types import Params
 
 NUM_MODALITIES = 2
-_EXCLUDED = -1e9  # logit of excluded pairs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +44,13 @@ class ContrastiveConfig:
         same_subject_negatives: True counts other windows of the same subject as negatives, as the
             original does, although they may look alike (models.md#contrastive-loss).
         temperature, temperature_is_learned, projection_width: See ``models.contrastive``.
+        readout: 'pooled', one vector for a window; or 'aligned', one for each time step, compared
+            at the best lag. Requires the 'whole' view, since masks differ between modalities.
+        column_steps, step_width: Time steps per column, and numbers per step.
+        lag_seconds: (shortest, longest) lag of the first channel after the second, in seconds.
+        pooled_weight: Weight of the pooled loss relative to the aligned one.
+        rotated_negatives: Further negatives of an aligned readout: rotations of the own partner in
+            time, by at least a second.
     """
 
     weight: float = 0.0
@@ -45,9 +59,52 @@ class ContrastiveConfig:
     temperature: float = 0.07
     temperature_is_learned: bool = False
     projection_width: int = 256
+    readout: str = "pooled"
+    column_steps: int = 4
+    step_width: int = 16
+    lag_seconds: tuple[float, float] = (0.08, 0.7)
+    pooled_weight: float = 0.3
+    rotated_negatives: int = 8
 
     def __post_init__(self) -> None:
         check_fields(self, "contrastive")
+
+    @property
+    def is_aligned(self) -> bool:
+        """Whether time steps are compared at the best lag."""
+        return self.weight > 0 and self.readout == "aligned"
+
+    def step_seconds(self, model: MaeConfig) -> float:
+        """Return the length of a time step of an aligned readout."""
+        return model.patch_samples / model.sampling_rate_hz / self.column_steps
+
+    def lags(self, model: MaeConfig) -> tuple[int, ...]:
+        """Return the lags of an aligned readout, in time steps."""
+        return lag_steps(self.lag_seconds, self.step_seconds(model))
+
+    def rotations(self, model: MaeConfig) -> tuple[int, ...]:
+        """Return the rotations of ``rotated_negatives``, in time steps."""
+        num_steps = model.num_columns * self.column_steps
+        return rotation_steps(self.rotated_negatives, num_steps, self.step_seconds(model))
+
+    def check_against(self, model: MaeConfig) -> None:
+        """Raise a ConfigError if an aligned readout is incompatible with the model."""
+        if not self.is_aligned:
+            return
+        if self.view != "whole":
+            raise ConfigError(
+                "contrastive.readout='aligned' compares the same time steps of both channels, but "
+                f"contrastive.view={self.view!r} has other columns of each; set contrastive.view "
+                "to 'whole', or contrastive.readout to 'pooled'."
+            )
+        seconds = model.num_samples / model.sampling_rate_hz
+        needed = 2 + max(map(abs, self.lag_seconds))
+        if seconds < needed:
+            raise ConfigError(
+                f"contrastive.readout='aligned' needs windows of {needed:g} s or more with "
+                f"contrastive.lag_seconds={self.lag_seconds}; got {seconds:g} s. Lengthen "
+                "window_seconds, or set contrastive.readout to 'pooled'."
+            )
 
 
 def split_modalities(batch: Batch) -> Batch:
@@ -92,18 +149,35 @@ def contrastive_pretraining_loss(
     """
     result = forward(model, objective, params, batch, mask)
     loss, parts = reconstruction_loss(model.config, objective, result)
-    embedding = result.predicted.embedding
-    if contrastive.view == "whole":
-        embedding = model.apply({"params": params}, Windows.of(batch), method="embed")
-    assert embedding is not None  # the model is a ``ContrastiveAutoencoder``
-    pairs = embedding.reshape(-1, NUM_MODALITIES, embedding.shape[-1])
     present = batch["channel_mask"].reshape(-1, NUM_MODALITIES).all(axis=1)
     subjects = batch["subject"][::NUM_MODALITIES]
     negatives = allowed_negatives(subjects, present, contrastive.same_subject_negatives)
-    alignment, accuracy = info_nce(pairs[:, 0], pairs[:, 1], negatives, present)
+    if contrastive.is_aligned:
+        both = model.apply({"params": params}, Windows.of(batch), method="embed_steps")
+        alignment, accuracy = aligned_info_nce(
+            *_by_modality(both.steps),
+            negatives,
+            present,
+            contrastive.lags(model.config),
+            contrastive.rotations(model.config),
+        )
+        pooled, _ = info_nce(*_by_modality(both.pooled), negatives, present)
+        alignment = alignment + contrastive.pooled_weight * pooled
+    else:
+        embedding = result.predicted.embedding
+        if contrastive.view == "whole":
+            embedding = model.apply({"params": params}, Windows.of(batch), method="embed")
+        assert embedding is not None  # the model is a ``ContrastiveAutoencoder``
+        alignment, accuracy = info_nce(*_by_modality(embedding), negatives, present)
     loss = loss + contrastive.weight * alignment
     parts |= {"loss": loss, "contrastive_loss": alignment, "contrastive_accuracy": accuracy}
     return loss, parts
+
+
+def _by_modality(embedding: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Divide embeddings of all examples [2B, …] into those of each modality, [B, …]."""
+    pairs = embedding.reshape(-1, NUM_MODALITIES, *embedding.shape[1:])
+    return pairs[:, 0], pairs[:, 1]
 
 
 def allowed_negatives(subjects: jax.Array, present: jax.Array, same_subject: bool) -> jax.Array:
@@ -137,12 +211,8 @@ def info_nce(
     # Positives are computed separately: as a diagonal of the logits they would be gathered from
     # all devices.
     right = (first * second).sum(axis=1)
-    weight = present / jnp.maximum(present.sum(), 1)
-    losses, found = [], []
-    for asked, answers in ((first, second), (second, first)):
-        logits = jnp.matmul(asked, answers.T, precision=jax.lax.Precision.HIGHEST)
-        wrong = jnp.where(negatives, logits, _EXCLUDED)
-        total = jnp.logaddexp(right, jax.nn.logsumexp(wrong, axis=1))
-        losses.append(((total - right) * weight).sum())
-        found.append(((right >= wrong.max(axis=1)) * weight).sum())
-    return (losses[0] + losses[1]) / 2, (found[0] + found[1]) / 2
+    logits = [
+        jnp.matmul(asked, answers.T, precision=jax.lax.Precision.HIGHEST)
+        for asked, answers in ((first, second), (second, first))
+    ]
+    return cross_entropy(right, logits, negatives, present)

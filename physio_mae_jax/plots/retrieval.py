@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from physio_mae_jax.plots.names import format_name
 from physio_mae_jax.types import JsonMapping
 
-_COLORS = {"pretrained": "C3", "random": "C0"}
+_COLORS = {"pretrained": "C3", "random": "C0", "peaks": "C2"}
 
 
 def draw_retrieval(results: JsonMapping) -> Figure:
@@ -15,7 +15,8 @@ def draw_retrieval(results: JsonMapping) -> Figure:
     Args:
         results: Results of ``evaluation.retrieval.retrieve``.
     """
-    delays = {e: results[e]["delay"] for e in _COLORS if "delay" in results[e]}
+    encoders = [encoder for encoder in _COLORS if encoder in results]
+    delays = {e: results[e]["delay"] for e in encoders if "delay" in results[e]}
     figure = Figure(figsize=(11 if delays else 6.5, 4), layout="constrained")
     axes = figure.subplots(1, 2 if delays else 1, squeeze=False)[0]
     recall = axes[0]
@@ -23,9 +24,11 @@ def draw_retrieval(results: JsonMapping) -> Figure:
     pools = list(results["pretrained"][directions[0]])
     labels = [f"{format_name(direction, 30)}\n{pool}" for direction in directions for pool in pools]
     indices = np.arange(len(labels))
-    for offset, encoder in ((-0.2, "pretrained"), (0.2, "random")):
+    width = 0.8 / len(encoders)
+    for position, encoder in enumerate(encoders):
         values = [results[encoder][d][p]["recall@1"] for d in directions for p in pools]
-        recall.bar(indices + offset, values, 0.4, color=_COLORS[encoder], label=encoder)
+        offset = (position - (len(encoders) - 1) / 2) * width
+        recall.bar(indices + offset, values, width, color=_COLORS[encoder], label=encoder)
     chance = [results["pretrained"][d][p]["chance_recall@1"] for d in directions for p in pools]
     recall.plot(indices, chance, "k_", markersize=18, label="chance")
     recall.set_xticks(indices, labels, fontsize=8)

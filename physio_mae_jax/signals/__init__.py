@@ -3,6 +3,8 @@
 Modules::
 
     augment             training augmentations that add realistic disturbances to windows
+    beat_times          times of heart beats without a model: R peaks of an ECG, steepest rises of a
+                        pulse wave
     channel_derivation  mapping the channels of a recording to those of a model
     channels            canonical names of physiological channels, and their vocabulary ids
     data_parallel       data parallelism for per-example functions that the compiler does not
@@ -11,6 +13,7 @@ Modules::
     heart_simulator     ECG and PPG simulator: beat times, a cardiac dipole projected on twelve
                         leads, a pulse wave
     interpolation       band-limited interpolation, for sampling-rate ratios without small integers
+    lagged_similarity   similarity of two sequences of vectors at their best lag
     noise_simulator     EEG and sensor noise simulators, as seeded random processes
     patches             splitting signals and scalograms into time columns and patches, and back
     preprocess          host-side processing of a window: resampling and normalization (NumPy and

@@ -26,8 +26,12 @@ _MAX_SCALOGRAM = 1 << 27
 # Settings added since format 0.2. They are omitted at their defaults, so that the hash of an older
 # model, by which finished features are recognized, stays the same.
 _ADDED = {
-    "model": ("latent_head", "drop_path_rate"),
+    "model": ("latent_head", "drop_path_rate", "attention_every", "state_size"),
     "objective": ("latent_weight", "teacher_decay"),
+    "contrastive": (
+        *("readout", "column_steps", "step_width", "lag_seconds"),
+        *("pooled_weight", "rotated_negatives"),
+    ),
 }
 
 
@@ -142,6 +146,8 @@ def build_autoencoder(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedM
         contrastive.projection_width,
         contrastive.temperature,
         contrastive.temperature_is_learned,
+        contrastive.column_steps if contrastive.is_aligned else 0,
+        contrastive.step_width,
     )
 
 

@@ -124,7 +124,10 @@ def test_an_axis_has_a_few_round_ticks_within_its_range():
 def test_retrieval_is_a_task_of_both_directions():
     found = {"recall@1": 0.1, "recall@5": 0.2, "recall@10": 0.3, "median_rank": 40.0}
     found |= {f"chance_{name}": value / 10 for name, value in found.items()}
-    directions = {name: {"across": found} for name in ("PPG to II", "II to PPG")}
+    directions = {
+        name: {"all": found, "across": found | {"recall@1": 0.7}}
+        for name in ("PPG to II", "II to PPG")
+    }
     contamination = {
         "num_recordings": 4,
         "num_subjects": 2,
@@ -142,5 +145,9 @@ def test_retrieval_is_a_task_of_both_directions():
     assert [one.mean.value for one in result.cells[:3]] == [0.1, 0.1, 0.01]
     assert result.contamination == ""
     text = render_suite("S", [result], [], {})
-    assert "| model | recall@1 | recall@5 | recall@10 | median rank |" in text
+    columns = "recall@1 | recall@5 | recall@10 | median rank | recall@1 across subjects"
+    assert f"| model | {columns} |" in text
     assert "all training subjects" not in text
+    beside = retrieval_result("retrieval", "Retrieval", results | {"peaks": directions}, "r.md")
+    assert beside.rows[2] == "PPG to II, peaks"
+    assert beside.cells[2].more["recall@1 across subjects"] == 0.7

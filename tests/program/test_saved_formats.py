@@ -94,7 +94,8 @@ def test_a_run_of_each_version_is_evaluated(written, name, tmp_path):
         execute(run_configs()[name], tmp_path)
         (report,) = [path for path in tmp_path.glob("*.json") if path.name != "config.json"][:1]
         known = json.loads(Path(name, report.name).read_text(encoding="utf-8"))
-    assert json.loads(report.read_text(encoding="utf-8")).keys() == known.keys()
+    # A newer version may add entries, such as a baseline.
+    assert json.loads(report.read_text(encoding="utf-8")).keys() >= known.keys()
 
 
 @pytest.mark.parametrize("name", ["pretrain", "finetune"])

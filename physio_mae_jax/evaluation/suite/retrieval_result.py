@@ -1,17 +1,19 @@
 """Retrieval between PPG and ECG as a task of the suite."""
 
 from physio_mae_jax.data.contamination import ContaminationReport
+from physio_mae_jax.evaluation.beat_retrieval import PEAKS_NOTE
 from physio_mae_jax.evaluation.bootstrap import Estimate
 from physio_mae_jax.evaluation.suite.results import SuiteCell, TaskResult
 from physio_mae_jax.types import JsonMapping, JsonObject
 
-_POOL = "across"  # candidates: the match, and the windows of other subjects
+_POOL = "all"  # candidates: every window, of the same subject too
+_SECOND_POOL = "across"  # the match, and the windows of other subjects
 _HEADLINE = "recall@1"
 _MORE = ("recall@5", "recall@10", "median_rank")
 
 
 def retrieval_result(name: str, title: str, results: JsonObject, report: str) -> TaskResult:
-    """Return the rows of a retrieval: both directions, trained, untrained and by chance.
+    """Return the rows of both directions: trained, untrained, by beat times, and by chance.
 
     Args:
         name, title: Name of its folder, and title.
@@ -27,9 +29,13 @@ def retrieval_result(name: str, title: str, results: JsonObject, report: str) ->
         for row, encoder, prefix in (
             ("trained", "pretrained", ""),
             ("untrained", "random", ""),
+            ("peaks", "peaks", ""),
             ("chance", "pretrained", "chance_"),
         ):
+            if encoder not in results:  # written before this baseline, or not pulse and ECG
+                continue
             found: JsonMapping = results[encoder][direction][_POOL]
+            across: JsonMapping = results[encoder][direction][_SECOND_POOL]
             cells.append(
                 SuiteCell(
                     row=f"{direction}, {row}",
@@ -37,7 +43,10 @@ def retrieval_result(name: str, title: str, results: JsonObject, report: str) ->
                     mean=Estimate(found[prefix + _HEADLINE]),
                     difference=None,
                     values={},
-                    more={name.replace("_", " "): found[prefix + name] for name in _MORE},
+                    more={
+                        **{name.replace("_", " "): found[prefix + name] for name in _MORE},
+                        f"{_HEADLINE} across subjects": across[prefix + _HEADLINE],
+                    },
                     contaminated=row == "trained" and not clean,
                     reports=(report,),
                 )
@@ -52,8 +61,10 @@ def retrieval_result(name: str, title: str, results: JsonObject, report: str) ->
         cells=tuple(cells),
         contamination="" if clean else results["contamination"]["line"],
         notes=(
-            "Candidates are the window recorded at the same time and those of all other subjects; "
-            "no labels are used, and the interval over subjects is not estimated.",
+            "Candidates are all windows, of the same subject too; 'across subjects' excludes the "
+            "other windows of the same subject. No labels are used, and the interval over "
+            "subjects is not estimated.",
+            *((f"peaks: {PEAKS_NOTE}",) if "peaks" in results else ()),
         ),
         labeled=False,
     )
