@@ -66,7 +66,7 @@ def training_operations(cfg: MaeConfig, num_channels: int, seen: TokenCounts) ->
     """
     embed = 2 * num_channels * seen.tokens * cfg.width * cfg.decoder_width
     decoder = _stack(
-        BlockConfig.of_decoder(cfg),
+        cfg.decoder_blocks,
         cfg.decoder_depth,
         SequenceShape(num_channels, cfg.num_tokens, cfg.num_rows, cfg.decoder_width),
         joint=cfg.decoder_attention == "joint",
@@ -110,7 +110,7 @@ def _tokenizer(cfg: MaeConfig, num_channels: int, columns: int) -> float:
 
 def _encoder(cfg: MaeConfig, num_channels: int, tokens: float) -> float:
     return _stack(
-        BlockConfig.of_encoder(cfg),
+        cfg.encoder_blocks,
         cfg.depth,
         SequenceShape(num_channels, tokens, cfg.num_rows, cfg.width),
         joint=cfg.encoder_attention == "joint",

@@ -1,14 +1,14 @@
 """Settings shared by the blocks of a stack."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 
-from physio_mae_jax.models.config import AttentionImplementation, MaeConfig
+AttentionImplementation = Literal["xla", "cudnn", "fused"]
 
 
 class BlockConfig(NamedTuple):
-    """Settings shared by the blocks of a stack.
+    """Settings shared by the blocks of a stack, see ``MaeConfig.encoder_blocks``.
 
     Attributes:
         num_heads: Number of heads of both attentions.
@@ -36,28 +36,3 @@ class BlockConfig(NamedTuple):
     drop_path_rate: float = 0.0
     attention_every: int = 0
     state_size: int = 64
-
-    @classmethod
-    def of_encoder(cls, cfg: MaeConfig) -> "BlockConfig":
-        """Return the settings of the encoder's blocks."""
-        return cls.of_decoder(cfg)._replace(
-            num_heads=cfg.num_heads,
-            mlp_rank_ratio=cfg.mlp_rank_ratio,
-            attention_rank_ratio=cfg.attention_rank_ratio,
-            channel_attention=cfg.channel_attention,
-            channel_smoothing=cfg.channel_smoothing,
-            drop_path_rate=cfg.drop_path_rate,
-        )
-
-    @classmethod
-    def of_decoder(cls, cfg: MaeConfig) -> "BlockConfig":
-        """Return the settings of the decoder's blocks: full matrices, always across channels."""
-        return cls(
-            num_heads=cfg.decoder_num_heads,
-            dtype=cfg.dtype,
-            time_mixer=cfg.time_mixer,
-            attention_implementation=cfg.attention_implementation,
-            num_time_blocks=cfg.num_time_blocks,
-            attention_every=cfg.attention_every,
-            state_size=cfg.state_size,
-        )

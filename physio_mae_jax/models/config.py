@@ -2,17 +2,16 @@
 
 import dataclasses
 import difflib
-from typing import Literal
 
 import jax.numpy as jnp
 
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.models.block_config import AttentionImplementation, BlockConfig
+from physio_mae_jax.models.mixers import MIXERS
 from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
 from physio_mae_jax.signals.wavelet import Method
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
-
-AttentionImplementation = Literal["xla", "cudnn", "fused"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -147,9 +146,6 @@ class MaeConfig:
         return dataclasses.replace(self, attention_implementation="xla", unroll_layers=False)
 
     def _check_mixer(self) -> None:
-        # Imported here, since the mixers import this module.
-        from physio_mae_jax.models.mixers import MIXERS
-
         if self.time_mixer not in MIXERS:
             near = difflib.get_close_matches(self.time_mixer, MIXERS, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -231,6 +227,31 @@ class MaeConfig:
                 "cuDNN attention needs a multiple of 8. Change one of them or set "
                 "model.attention_implementation to 'xla'."
             )
+
+    @property
+    def decoder_blocks(self) -> BlockConfig:
+        """Settings of the decoder's blocks: full matrices, always across channels."""
+        return BlockConfig(
+            num_heads=self.decoder_num_heads,
+            dtype=self.dtype,
+            time_mixer=self.time_mixer,
+            attention_implementation=self.attention_implementation,
+            num_time_blocks=self.num_time_blocks,
+            attention_every=self.attention_every,
+            state_size=self.state_size,
+        )
+
+    @property
+    def encoder_blocks(self) -> BlockConfig:
+        """Settings of the encoder's blocks."""
+        return self.decoder_blocks._replace(
+            num_heads=self.num_heads,
+            mlp_rank_ratio=self.mlp_rank_ratio,
+            attention_rank_ratio=self.attention_rank_ratio,
+            channel_attention=self.channel_attention,
+            channel_smoothing=self.channel_smoothing,
+            drop_path_rate=self.drop_path_rate,
+        )
 
     @property
     def num_columns(self) -> int:

@@ -6,7 +6,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from physio_mae_jax.models.block_config import BlockConfig
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layers import Linear, convolution_init, gelu, layer_norm, linear_init
 from physio_mae_jax.models.stack import (
@@ -117,7 +116,7 @@ class Decoder(nn.Module):
         """Run the stack on the grid [B, M, W, H, Dd] and the class token [B, 1, Dd], if any."""
         cfg = self.config
         batch, _, columns, rows, _ = tokens.shape
-        settings = BlockConfig.of_decoder(cfg)
+        settings = cfg.decoder_blocks
         stack = Stack(settings, cfg.decoder_depth, cfg.remat, cfg.unroll_layers, name="stack")
         if cfg.decoder_attention == "factorized":
             times = jnp.broadcast_to(jnp.arange(columns)[:, None], (batch, columns, rows))

@@ -4,7 +4,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from physio_mae_jax.models.block_config import BlockConfig
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.stack import (
     Stack,
@@ -26,7 +25,7 @@ class TransformerEncoder(nn.Module):
         """Create the submodules."""
         cfg = self.config
         self.tokenizer = Tokenizer(cfg)
-        settings = BlockConfig.of_encoder(cfg)
+        settings = cfg.encoder_blocks
         self.stack = Stack(settings, cfg.depth, cfg.remat, cfg.unroll_layers)
         if cfg.class_token:
             self.class_token = self.param("class_token", nn.initializers.normal(0.02), (cfg.width,))
