@@ -51,6 +51,7 @@ Modules::
                          gaps are rows too
     window_batches       batches of the windows of planned recordings, read ahead by threads and
                          padded to few shapes
+    edge/                encoders for devices: ONNX graphs, and their use without JAX
     feature_store/       embeddings of whole data sets as tables in files, with one index
     streaming/           encoding of signals while they are received: one row per hop
 """

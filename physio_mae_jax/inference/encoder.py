@@ -136,6 +136,12 @@ class Encoder(InspectableEncoder):
         """Write a program that runs with JAX alone; arguments as for ``export.export_encoder``."""
         return export_encoder(self.trained, path, **settings)
 
+    def export_edge(self, path: str | Path, **settings: Any) -> Path:
+        """Write an ONNX graph for devices; arguments as for ``edge.export.export_edge``."""
+        from physio_mae_jax.inference.edge.export import export_edge  # takes onnx
+
+        return export_edge(self.trained, path, **settings)
+
     def stream(self, *, output: str = "pooled", hop_seconds: object = None, **of: Any) -> "Stream":
         """Open a stream that encodes a signal while it is received, see ``streaming.stream``.
 
