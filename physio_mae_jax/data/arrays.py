@@ -47,14 +47,27 @@ class ArrayRecordings:
         Rows whose magnitude or offset float32 cannot represent are float64.
         """
         self._recordings[index].reject_outside(start, stop)
-        samples, gain = self._arrays[index][:, start:stop], self._gains[index]
-        if gain is not None:
-            with np.errstate(over="ignore"):  # infinite values are rejected later
-                samples = remove_large_offset(samples) / gain[:, None]
-        if self._absent[index]:
-            samples = samples.astype(np.result_type(samples, np.float32))
-            samples[self._absent[index]] = 0.0
-        return as_float(samples)
+        samples = self._arrays[index][:, start:stop]
+        return physical_values(samples, self._gains[index], self._absent[index])
+
+
+def physical_values(
+    samples: np.ndarray, gain: np.ndarray | None, absent: Sequence[int]
+) -> np.ndarray:
+    """Convert samples [M, n] as given to float32, or to float64 where float32 does not suffice.
+
+    Args:
+        samples: Samples [M, n] of any numeric type; not modified.
+        gain: Divisors [M]; None for none.
+        absent: Rows without values, which become zero.
+    """
+    if gain is not None:
+        with np.errstate(over="ignore"):  # infinite values are rejected later
+            samples = remove_large_offset(samples) / gain[:, None]
+    if absent:
+        samples = samples.astype(np.result_type(samples, np.float32))
+        samples[list(absent)] = 0.0
+    return as_float(samples)
 
 
 def find_gaps(array: np.ndarray) -> tuple[tuple[int, int, int], ...]:

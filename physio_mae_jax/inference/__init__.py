@@ -14,12 +14,15 @@ Modules::
     encode_files         encoding of files and folders as they are on disk, with rate, names and
                          units from the files
     encoder              the encoder of a pre-trained model, for new signals
+    encoder_stream       streams of an encoder, see ``streaming.stream``
     encoding_config      options for encoding recordings
     encoding_report      report of an encoding: what was encoded, changed and excluded
     export               export of an encoder as a StableHLO program that runs with JAX alone, on
                          CPU, CUDA and TPU
     inputs               conversion of caller inputs (arrays, data frames, lists) to readable
                          recordings
+    inspectable_encoder  an encoder whose reconstructions and attention can be inspected, window by
+                         window
     inspection           inspection of an encoder: reconstructions of masked intervals, and
                          attention maps
     model_card           model card of a shared model: description, training data and intended use
@@ -48,7 +51,9 @@ Modules::
                          gaps are rows too
     window_batches       batches of the windows of planned recordings, read ahead by threads and
                          padded to few shapes
+    edge/                encoders for devices: ONNX graphs, and their use without JAX
     feature_store/       embeddings of whole data sets as tables in files, with one index
+    streaming/           encoding of signals while they are received: one row per hop
 """
 
 from typing import TYPE_CHECKING

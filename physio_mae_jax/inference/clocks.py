@@ -38,7 +38,8 @@ def is_clock(values: np.ndarray) -> bool:
     """Return whether [n] values increase at every sample by nearly equal steps."""
     if len(values) < _MIN_SAMPLES:
         return False
-    steps = np.diff(values.astype(np.float64))
+    with np.errstate(invalid="ignore"):  # of infinite values
+        steps = np.diff(values.astype(np.float64))
     if not (steps > 0).all():
         return False
     mean = (float(values[-1]) - float(values[0])) / len(steps)

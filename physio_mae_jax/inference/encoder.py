@@ -5,7 +5,7 @@ import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from physio_mae_jax.inference.arguments import sequence_of
 from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, MeshArguments, mesh_for
 from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.encoding_report import EncodingReport, report_of
-from physio_mae_jax.inference.export import PLATFORMS, export_encoder
+from physio_mae_jax.inference.export import export_encoder
 from physio_mae_jax.inference.inputs import as_recordings
+from physio_mae_jax.inference.inspectable_encoder import InspectableEncoder
 from physio_mae_jax.inference.model_card import Card
 from physio_mae_jax.inference.model_description import describe
 from physio_mae_jax.inference.model_list import ShippedModels, list_models
@@ -23,13 +24,15 @@ from physio_mae_jax.inference.notes import Note
 from physio_mae_jax.inference.overlap_averager import average_windows
 from physio_mae_jax.inference.pickling import CHECKPOINT, PRETRAINED, Origin, of_plain, to_plain
 from physio_mae_jax.inference.precision import FLOAT32
-from physio_mae_jax.inference.recording_plan import ModelInput, plan_recordings, rows_of
+from physio_mae_jax.inference.recording_plan import plan_recordings, rows_of
 from physio_mae_jax.inference.saved_model import load_model, save_model
 from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from physio_mae_jax.inference.trained_model import TrainedModel, fingerprint_of, load_checkpoint
 from physio_mae_jax.inference.window_batches import window_batches
-from physio_mae_jax.inspected_windows import AttendedWindow, ReconstructedWindow
 from physio_mae_jax.types import Embeddings, JsonObject
+
+if TYPE_CHECKING:
+    from physio_mae_jax.inference.streaming.stream import Stream
 
 
 class Encoded(NamedTuple):
@@ -44,7 +47,7 @@ class Encoded(NamedTuple):
     report: EncodingReport
 
 
-class Encoder:
+class Encoder(InspectableEncoder):
     """Encodes signals of any rate, length and subset of the known channels as embeddings.
 
     An encoder is immutable: threads may share it, and copying returns the same object. Pickle and
@@ -129,15 +132,27 @@ class Encoder:
         """
         return save_model(self.trained, folder, sequence_of(Card, texts), dtype=dtype)
 
-    def export(
-        self,
-        path: str | Path,
-        *,
-        num_channels: int | None = None,
-        platforms: Sequence[str] = PLATFORMS,
-    ) -> Path:
+    def export(self, path: str | Path, **settings: Any) -> Path:
         """Write a program that runs with JAX alone; arguments as for ``export.export_encoder``."""
-        return export_encoder(self.trained, path, num_channels=num_channels, platforms=platforms)
+        return export_encoder(self.trained, path, **settings)
+
+    def export_edge(self, path: str | Path, **settings: Any) -> Path:
+        """Write an ONNX graph for devices; arguments as for ``edge.export.export_edge``."""
+        from physio_mae_jax.inference.edge.export import export_edge  # takes onnx
+
+        return export_edge(self.trained, path, **settings)
+
+    def stream(self, *, output: str = "pooled", hop_seconds: object = None, **of: Any) -> "Stream":
+        """Open a stream that encodes a signal while it is received, see ``streaming.stream``.
+
+        Args:
+            output: 'pooled' or 'columns'.
+            hop_seconds: Distance between windows, seconds; None for half a window.
+            **of: sampling_rate_hz, channels, units, gain, as in ``encode``.
+        """
+        from physio_mae_jax.inference.encoder_stream import open_stream
+
+        return open_stream(self, output, hop_seconds, of)
 
     def __copy__(self) -> "Encoder":
         return self
@@ -165,13 +180,6 @@ class Encoder:
     def fingerprint(self) -> str:
         """Hash of the weights and model_spec."""
         return fingerprint_of(self.trained)
-
-    @functools.cached_property
-    def input(self) -> ModelInput:
-        """Windows that the model takes, for any channels of a recording."""
-        window = self.trained.model_spec.input.window
-        samples = self.programs.config.patch_samples
-        return ModelInput(channels=self.channels, window=window, column_samples=samples)
 
     def rows_of(self, names: Sequence[str], *, derive_leads: bool = False) -> tuple[str, ...]:
         """Return the row names of output='channels' for a recording with such channels."""
@@ -266,69 +274,6 @@ class Encoder:
         encoded = self.programs.run_all(batches, config.output)
         averaged = average_windows(plan, encoded, config.output, self.programs.config)
         return [one.embedding for one in averaged], report_of(plan, averaged)
-
-    def reconstruct(
-        self,
-        signal: object,
-        *,
-        masked_seconds: Sequence[tuple[float, float]] | None = None,
-        mask_ratio: float = 0.75,
-        seed: int = 0,
-        start_seconds: float = 0.0,
-        **description: object,
-    ) -> ReconstructedWindow:
-        """Mask intervals of a window on all channels alike and reconstruct them with the model.
-
-        Args:
-            signal: One recording, as for ``encode_with_report``.
-            masked_seconds: Masked intervals (start, stop) in seconds from the window start, widened
-                to whole columns; None for random columns.
-            mask_ratio, seed: Ratio of columns masked at random, and its random seed.
-            start_seconds: Start of the window in the recording, seconds.
-            **description: sampling_rate_hz, channels, units, gain, names, as in ``encode``.
-
-        Returns:
-            Arrays for ``plots.reconstruction.draw_reconstruction``.
-
-        Raises:
-            UserError: As for ``encode``, or there is no such window.
-        """
-        from physio_mae_jax.inference import inspection  # takes Optax, which encoding does not
-
-        inspected = inspection.one_window(
-            self.trained, self.input.window, signal, description, start_seconds
-        )
-        masked = inspection.masked_columns(self.programs.config, masked_seconds, mask_ratio, seed)
-        return inspection.reconstruct_window(self.trained, inspected, masked)
-
-    def attention(
-        self,
-        signal: object,
-        *,
-        layer: int | None = None,
-        start_seconds: float = 0.0,
-        **description: object,
-    ) -> AttendedWindow:
-        """Return the attention of the encoder in a window, over time, bands and channels.
-
-        Args:
-            signal: One recording, as for ``encode_with_report``.
-            layer: Encoder layer, negative ones from the last; None for the mean of all.
-            start_seconds: Start of the window in the recording, seconds.
-            **description: As for ``reconstruct``.
-
-        Returns:
-            Arrays for ``plots.attention.draw_attention``.
-
-        Raises:
-            UserError: As for ``encode``, or there is no such window or layer.
-        """
-        from physio_mae_jax.inference import inspection
-
-        inspected = inspection.one_window(
-            self.trained, self.input.window, signal, description, start_seconds
-        )
-        return inspection.attend_window(self.trained, inspected, layer)
 
 
 def _of_weights(content: JsonObject, settings: MeshArguments) -> Encoder:

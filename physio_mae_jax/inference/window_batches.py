@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from physio_mae_jax.data.prefetch import prefetch
-from physio_mae_jax.inference.recording_plan import EncodingPlan, RecordingPlan
+from physio_mae_jax.data.window_transform import Example
+from physio_mae_jax.inference.recording_plan import EncodingPlan, ModelInput, RecordingPlan
 
 
 class WindowPosition(NamedTuple):
@@ -89,8 +90,13 @@ def _read(
     """Read windows and pad their batch with copies of the last one."""
     windows = [_window(plan, position) for position in positions]
     size = batch_bucket(len(positions), batch_size, num_devices)
-    windows += [windows[-1]] * (size - len(windows))
-    return {name: np.stack([window[name] for window in windows]) for name in windows[0]}
+    return stack_windows(windows, size)
+
+
+def stack_windows(windows: Sequence[dict[str, np.ndarray]], size: int) -> dict[str, np.ndarray]:
+    """Stack windows of ``pad_columns`` to a batch of ``size``, with copies of the last one."""
+    filled = [*windows, *[windows[-1]] * (size - len(windows))]
+    return {name: np.stack([window[name] for window in filled]) for name in windows[0]}
 
 
 def _window(plan: EncodingPlan, position: WindowPosition) -> dict[str, np.ndarray]:
@@ -98,16 +104,29 @@ def _window(plan: EncodingPlan, position: WindowPosition) -> dict[str, np.ndarra
     one, column = position
     assert one.tiling is not None
     assert one.reader is not None
-    samples = plan.input.column_samples
-    example = one.reader.read(one.recording, column * samples)
-    missing = plan.input.num_columns - one.tiling.num_columns
-    weights = np.pad(one.tiling.weights(column), (0, missing)).astype(np.float32)
+    example = one.reader.read(one.recording, column * plan.input.column_samples)
+    return pad_columns(example, one.tiling.weights(column), plan.input)
+
+
+def pad_columns(example: Example, weights: np.ndarray, model: ModelInput) -> dict[str, np.ndarray]:
+    """Pad the columns of a window to those of the model.
+
+    Args:
+        example: Window of ``window_transform.make_window``.
+        weights: Weights of its columns [w].
+        model: Windows of the model.
+
+    Returns:
+        Entries of ``WindowBatch.arrays``, without the axis B.
+    """
+    num_columns = len(weights)
+    missing = model.num_columns - num_columns
     window = {
-        "signal": np.pad(example["signal"], [(0, 0), (0, missing * samples)]),
+        "signal": np.pad(example["signal"], [(0, 0), (0, missing * model.column_samples)]),
         "channel_mask": example["channel_mask"],
         "channel_ids": example["channel_ids"],
-        "column_weight": weights,
+        "column_weight": np.pad(weights, (0, missing)).astype(np.float32),
     }
     if missing:
-        window["num_valid_columns"] = np.asarray(one.tiling.num_columns, np.int32)
+        window["num_valid_columns"] = np.asarray(num_columns, np.int32)
     return window

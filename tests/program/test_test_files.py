@@ -20,6 +20,8 @@ TESTED_BY = {
     "data/formats/vendors/vendor_format": "data/formats/vendors/test_ishne.py",
     "evaluation/results": "evaluation/test_evaluation.py",
     "experiment/configs": "test_setting_ranges.py",
+    "inference/encoder_stream": "inference/test_streaming.py",
+    "inference/inspectable_encoder": "inference/test_inspection.py",
     "inference/encoding_config": "inference/test_arguments.py",
     "inference/notes": "inference/test_encoding_report.py",
     "inspected_windows": "inference/test_inspection.py",

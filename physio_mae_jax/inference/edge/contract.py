@@ -1,0 +1,145 @@
+"""The JSON file beside a graph: its call, its preprocessing and its card."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+
+from physio_mae_jax.data.input_spec import InputSpec
+from physio_mae_jax.data.json_types import Between, check_types
+from physio_mae_jax.data.regular_file import read_regular
+from physio_mae_jax.data.sealed_json import add_seal, read_sealed
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.types import JsonObject
+
+EdgePrecision = Literal["float32"]
+EdgeOutput = Literal["embedding", "columns"]
+_HINT = "export the encoder again."
+_FORMAT = "edge model"
+_MAX_BYTES = 1 << 31  # the limit of a protocol buffer
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Agreement of outputs with those of JAX in float32.
+
+    Attributes:
+        num_windows: Number of windows compared.
+        relative_error: Largest difference, as a share of the largest output.
+        mean_cosine, min_cosine: Cosine of outputs after the mean of those of JAX is subtracted.
+        same_neighbor: Share of windows whose nearest other window, by cosine, is the same.
+    """
+
+    num_windows: int
+    relative_error: float
+    mean_cosine: float
+    min_cosine: float
+    same_neighbor: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EdgeCard:
+    """What was measured when a graph was exported.
+
+    Attributes:
+        num_bytes: Size of the graph.
+        float32_agreement: Agreement of the graph in float32, on synthetic windows.
+        machine: Processor that computed it.
+        versions: Library -> version.
+    """
+
+    num_bytes: int
+    float32_agreement: Agreement
+    machine: str
+    versions: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Contract:
+    """Description of a graph, sufficient to use it without the model.
+
+    Attributes:
+        format: 'edge model'.
+        precision: Type of the products of its blocks, 'float32' or 'int8'.
+        output: 'embedding' or 'columns'.
+        num_channels: Number of channels M of a window; fewer are padded with absent ones.
+        width, num_columns, column_samples: Size of an embedding, columns of a window, and samples
+            of a column.
+        opset: Version of the ONNX operators.
+        input_spec: Preprocessing of a window.
+        model: Hash of the weights of the model.
+        graph_sha256: Hash of the graph file.
+        card: What was measured when it was exported.
+    """
+
+    format: Literal["edge model"] = "edge model"
+    precision: EdgePrecision
+    output: EdgeOutput
+    num_channels: Annotated[int, Between(1)]
+    width: Annotated[int, Between(1)]
+    num_columns: Annotated[int, Between(1)]
+    column_samples: Annotated[int, Between(1)]
+    opset: int
+    input_spec: InputSpec
+    model: str
+    graph_sha256: str
+    card: EdgeCard
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the output of one window."""
+        shape = (self.width,)
+        return shape if self.output == "embedding" else (self.num_columns, *shape)
+
+    def to_json(self) -> JsonObject:
+        """Return the sealed content of the file."""
+        return add_seal(dataclasses.asdict(self))
+
+
+def contract_path(path: Path) -> Path:
+    """Return the path of the contract of a graph."""
+    return path.with_name(f"{path.name}.json")
+
+
+def hash_of(graph: bytes) -> str:
+    """Return the hash of a graph."""
+    return hashlib.sha256(graph).hexdigest()
+
+
+def read_edge_model(path: Path) -> tuple[bytes, Contract]:
+    """Read a graph and its contract.
+
+    Raises:
+        DataError: One is missing, damaged, or of another kind, or they do not belong together.
+    """
+    beside = contract_path(path)
+    content = read_sealed(beside, _HINT)
+    if content.get("format") != _FORMAT:
+        raise DataError(f"{beside} does not describe a model for devices; {_HINT}")
+    contract = check_types(Contract, content, str(beside), _HINT)
+    graph = read_regular(path, _HINT, _MAX_BYTES)
+    if hash_of(graph) != contract.graph_sha256:
+        raise DataError(f"{path} is damaged, or is not the graph of {beside.name}; {_HINT}")
+    return graph, contract
+
+
+def fit_channels(arrays: Mapping[str, np.ndarray], num_channels: int) -> dict[str, np.ndarray]:
+    """Pad windows [B, m, …] to M channels, or remove absent ones beyond it.
+
+    Args:
+        arrays: Entries of ``window_batches.WindowBatch.arrays``, at most M channels present.
+        num_channels: Number of channels M.
+
+    Returns:
+        The inputs of a graph: 'signal' [B, M, L], 'channel_mask' and 'channel_ids' [B, M].
+    """
+    found = {}
+    for name, dtype in (("signal", np.float32), ("channel_mask", bool), ("channel_ids", np.int64)):
+        values = arrays[name][:, :num_channels]
+        missing = num_channels - values.shape[1]
+        widths = [(0, 0), (0, missing), *[(0, 0)] * (values.ndim - 2)]
+        found[name] = np.pad(values, widths).astype(dtype)
+    return found

@@ -1,0 +1,152 @@
+"""A whole encoder as an ONNX graph, and the models that have one."""
+
+import jax
+import numpy as np
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.inference.edge.block_graph import Sequences, add_block
+from physio_mae_jax.inference.edge.contract import EdgeOutput
+from physio_mae_jax.inference.edge.graph import GraphBuilder
+from physio_mae_jax.inference.edge.token_graph import add_tokens
+from physio_mae_jax.inference.trained_model import TrainedModel
+from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.layers import NORM_EPSILON
+from physio_mae_jax.types import Params
+
+# Added to the scores of keys that are never attended to.
+_NEVER = -1e9
+
+
+def check_supported(trained: TrainedModel) -> None:
+    """Reject models that have parts without a graph.
+
+    Raises:
+        ConfigError: The model has such a part; the message names it.
+    """
+    config = trained.model_spec.model
+    unsupported = {
+        f"model.time_mixer={config.time_mixer!r}": config.time_mixer != "attention",
+        f"model.convolutional_stem={config.convolutional_stem!r}": (
+            config.convolutional_stem != "none"
+        ),
+        f"model.attention_block_seconds={config.attention_block_seconds:g}": (
+            config.num_time_blocks > 1
+        ),
+    }
+    for setting, is_used in unsupported.items():
+        if is_used:
+            raise ConfigError(
+                f"a model with {setting} cannot be exported for devices; export() writes a "
+                "program for JAX instead."
+            )
+
+
+def encoder_graph(trained: TrainedModel, num_channels: int, output: EdgeOutput) -> bytes:
+    """Return the graph of an encoder for one window, in float32.
+
+    Its inputs are 'signal' [1, M, L] float32, 'channel_mask' [1, M] bool and 'channel_ids' [1, M]
+    int64; 'output' is [1, D], or [1, W, D] with output='columns'.
+
+    Args:
+        trained: Trained model that ``check_supported`` accepts.
+        num_channels: Number of channels M.
+        output: 'embedding' or 'columns'.
+    """
+    config = trained.model_spec.model
+    params = jax.tree.map(np.asarray, trained.autoencoder_params["encoder"])
+    graph = GraphBuilder()
+    present = graph.reshape("channel_mask", num_channels, 1, 1)
+    signal = graph.reshape("signal", num_channels, 1, config.num_samples)
+    signal = graph.op("Where", present, signal, graph.constant(0.0))
+    ids = graph.reshape("channel_ids", num_channels)
+    tokens = add_tokens(graph, signal, ids, config, params["tokenizer"], num_channels)
+    is_joint = config.encoder_attention == "joint"
+    mix = _joint if is_joint else _factorized
+    alone = trained.model_spec.channel_independent
+    latents = mix(graph, tokens, config, params, num_channels, alone)
+    inputs = {
+        "signal": (np.float32, (1, num_channels, config.num_samples)),
+        "channel_mask": (np.bool_, (1, num_channels)),
+        "channel_ids": (np.int64, (1, num_channels)),
+    }
+    shape = (1, config.width) if output == "embedding" else (1, config.num_columns, config.width)
+    return graph.model(inputs, _pooled(graph, latents, output, shape), shape)
+
+
+def _stack(graph: GraphBuilder, tokens: str, params: Params, of: Sequences) -> str:
+    """Add all blocks and the last norm over tokens [S, T, D]."""
+    for layer in range(of.config.depth):
+        block = jax.tree.map(lambda values, layer=layer: values[layer], params["stack"]["blocks"])
+        tokens = add_block(graph, tokens, block, of, f"block_{layer}")
+    return graph.layer_norm(tokens, params["stack"]["norm"], NORM_EPSILON)
+
+
+def _factorized(
+    graph: GraphBuilder, tokens: str, config: MaeConfig, params: Params, channels: int, alone: bool
+) -> str:
+    """Mix tokens [M, W, H, D] in one sequence per channel, and across channels."""
+    shape = (channels, config.num_tokens)
+    positions = np.repeat(np.arange(config.num_columns), config.num_rows)
+    of = Sequences(config, shape, positions)
+    if channels > 1 and config.channel_attention and not alone:
+        count = graph.total(_present(graph), 1)
+        several = graph.op("Greater", count, graph.constant(1.0))
+        of = of._replace(
+            channel_mask=graph.reshape(_never(graph), 1, 1, 1, channels),
+            exchanges=graph.op("Cast", several, to=1),
+        )
+    mixed = _stack(graph, graph.reshape(tokens, *shape, config.width), params, of)
+    return graph.reshape(mixed, channels, config.num_columns, config.num_rows, config.width)
+
+
+def _joint(
+    graph: GraphBuilder, tokens: str, config: MaeConfig, params: Params, channels: int, alone: bool
+) -> str:
+    """Mix tokens [M, W, H, D] in one sequence of all channels, or in one for each."""
+    sequences, joined = (channels, 1) if alone else (1, channels)
+    length, front = joined * config.num_tokens, int(config.class_token)
+    by_row = graph.transpose(tokens, 0, 2, 1, 3)
+    sequence = graph.reshape(by_row, sequences, length, config.width)
+    within = np.tile(np.arange(config.num_tokens), joined)
+    columns = within % config.num_columns
+    positions = within if config.rotary_positions == "token" else columns
+    if front:
+        positions = np.concatenate([[0], positions + 1])
+        first = np.broadcast_to(params["class_token"], (sequences, 1, config.width))
+        sequence = graph.op("Concat", graph.constant(first), sequence, axis=1)
+    of = Sequences(config, (sequences, front + length), positions)
+    if joined > 1:
+        spread = graph.constant(np.zeros((channels, config.num_tokens)))
+        masked = graph.op("Add", graph.reshape(_never(graph), channels, 1), spread)
+        masked = graph.reshape(masked, 1, 1, 1, length)
+        if front:
+            ahead = graph.constant(np.zeros((1, 1, 1, 1)))
+            masked = graph.op("Concat", ahead, masked, axis=-1)
+        of = of._replace(key_mask=masked)
+    mixed = _stack(graph, sequence, params, of)
+    if front:
+        bounds = [graph.constant([n], np.int64) for n in (1, 1 + length, 1)]
+        mixed = graph.op("Slice", mixed, *bounds)
+    shape = (channels, config.num_rows, config.num_columns, config.width)
+    return graph.transpose(graph.reshape(mixed, *shape), 0, 2, 1, 3)
+
+
+def _present(graph: GraphBuilder) -> str:
+    """Return the channel mask as numbers [1, M]."""
+    return graph.op("Cast", "channel_mask", to=1)
+
+
+def _never(graph: GraphBuilder) -> str:
+    """Return 0 for present and a large negative number for absent channels [1, M]."""
+    absent = graph.op("Sub", graph.constant(1.0), _present(graph))
+    return graph.op("Mul", absent, graph.constant(_NEVER))
+
+
+def _pooled(graph: GraphBuilder, latents: str, output: EdgeOutput, shape: tuple[int, ...]) -> str:
+    """Average latents [M, W, H, D] over rows, present channels and, for embeddings, columns."""
+    rows = graph.mean(latents, 2) if output == "columns" else graph.mean(latents, 1, 2)
+    mask = graph.op("Reshape", "channel_mask", graph.constant([-1, 1, 1, 1], np.int64))
+    rows = graph.op("Where", mask, rows, graph.constant(0.0))
+    count = graph.op("Max", graph.total(_present(graph), 1), graph.constant(1.0))
+    summed = graph.reshape(graph.total(rows, 0), *shape)
+    return graph.op("Div", summed, graph.reshape(count, 1))

@@ -1,0 +1,123 @@
+"""A builder of ONNX graphs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from physio_mae_jax.inference.edge.extra import optional
+
+OPSET = 20  # the first with Gelu
+_IR_VERSION = 9  # the oldest that may hold this opset
+
+
+class GraphBuilder:
+    """Nodes and constants of a graph, in the order of their computation.
+
+    A value of the graph is the name of an input, a constant or the result of a node.
+    """
+
+    def __init__(self) -> None:
+        """Begin an empty graph."""
+        self._onnx = optional("onnx")
+        self._nodes: list[Any] = []
+        self._constants: list[Any] = []
+        self._names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+
+    def constant(self, values: object, dtype: type = np.float32) -> str:
+        """Add an array; equal arrays are stored once."""
+        array = np.array(values, dtype, order="C")
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._names:
+            name = f"constant_{len(self._names)}"
+            self._constants.append(self._onnx.numpy_helper.from_array(array, name))
+            self._names[key] = name
+        return self._names[key]
+
+    def op(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        """Add a node of one result.
+
+        Args:
+            kind: ONNX operator.
+            *inputs: Values.
+            name: Name of the node, by which quantization finds it; '' for a number.
+            **attributes: Attributes of the operator.
+        """
+        return self.split(kind, 1, *inputs, name=name, **attributes)[0]
+
+    def split(
+        self, kind: str, num_results: int, *inputs: str, name: str = "", **attributes: Any
+    ) -> list[str]:
+        """Add a node of several results; arguments as for ``op``."""
+        name = name or f"{kind}_{len(self._nodes)}"
+        results = [f"{name}:{number}" for number in range(num_results)]
+        make = self._onnx.helper.make_node
+        self._nodes.append(make(kind, list(inputs), results, name=name, **attributes))
+        return results
+
+    def reshape(self, value: str, *shape: int) -> str:
+        """Reshape a value."""
+        return self.op("Reshape", value, self.constant(shape, np.int64))
+
+    def transpose(self, value: str, *axes: int) -> str:
+        """Transpose a value."""
+        return self.op("Transpose", value, perm=list(axes))
+
+    def mean(self, value: str, *axes: int) -> str:
+        """Average over axes, which are kept."""
+        return self.op("ReduceMean", value, self.constant(axes, np.int64))
+
+    def total(self, value: str, *axes: int) -> str:
+        """Sum over axes, which are kept."""
+        return self.op("ReduceSum", value, self.constant(axes, np.int64))
+
+    def layer_norm(self, value: str, params: Mapping[str, np.ndarray], epsilon: float) -> str:
+        """Normalize the last axis with 'scale' and 'bias'."""
+        scale, bias = self.constant(params["scale"]), self.constant(params["bias"])
+        return self.op("LayerNormalization", value, scale, bias, axis=-1, epsilon=epsilon)
+
+    def linear(self, value: str, params: Mapping[str, Any], name: str) -> str:
+        """Apply a linear layer, of a full matrix or of low rank ('down', then 'up')."""
+        if "down" in params:
+            return self.linear(
+                self.linear(value, params["down"], f"{name}/down"), params["up"], f"{name}/up"
+            )
+        product = self.op("MatMul", value, self.constant(params["kernel"]), name=name)
+        if "bias" not in params:
+            return product
+        return self.op("Add", product, self.constant(params["bias"]))
+
+    def model(
+        self,
+        inputs: Mapping[str, tuple[type, Sequence[int]]],
+        output: str,
+        shape: Sequence[int],
+    ) -> bytes:
+        """Finish the graph.
+
+        Args:
+            inputs: Type and shape of each input.
+            output: Value that is the output, then named 'output'.
+            shape: Its shape.
+
+        Returns:
+            The serialized and checked model.
+        """
+        helper = self._onnx.helper
+
+        def described(name: str, dtype: type, shape: Sequence[int]) -> Any:
+            kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+            return helper.make_tensor_value_info(name, kind, list(shape))
+
+        self._nodes.append(helper.make_node("Identity", [output], ["output"], name="output"))
+        graph = helper.make_graph(
+            self._nodes,
+            "encoder",
+            [described(name, *of) for name, of in inputs.items()],
+            [described("output", np.float32, shape)],
+            self._constants,
+        )
+        opsets = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+        self._onnx.checker.check_model(model, full_check=True)
+        return model.SerializeToString()

@@ -1,0 +1,48 @@
+"""Streams of an encoder, see ``streaming.stream``."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.inference.arguments import sequence_of
+from physio_mae_jax.inference.encoding_config import Output
+from physio_mae_jax.inference.signal_metadata import SignalMetadata
+from physio_mae_jax.inference.streaming.stream import Stream
+from physio_mae_jax.inference.window_batches import batch_bucket, stack_windows
+
+if TYPE_CHECKING:
+    from physio_mae_jax.inference.encoder import Encoder
+
+
+def open_stream(
+    encoder: "Encoder", output: str, hop_seconds: object, description: Mapping[str, object]
+) -> Stream:
+    """Open a stream; arguments as for ``Encoder.stream``.
+
+    Raises:
+        UserError: The output or an argument is unknown, or the description is incomplete.
+    """
+    programs = encoder.programs
+    shapes = {
+        "pooled": (programs.config.width,),
+        "columns": (programs.config.num_columns, programs.config.width),
+    }
+    if output not in shapes:
+        raise ConfigError(f"output is {output!r}; a stream gives {' or '.join(map(repr, shapes))}.")
+    size = batch_bucket(1, encoder.batch_size, programs.mesh.size)
+
+    def encode(window: dict[str, np.ndarray]) -> np.ndarray:
+        # One window at a time: the size of a batch may change the last bit of a result.
+        arrays = stack_windows([window], size)
+        return np.asarray(programs.run(arrays, cast(Output, output)))[0]
+
+    return Stream(
+        encode,
+        encoder.input,
+        shapes[output],
+        encoder.fingerprint,
+        description=sequence_of(SignalMetadata, description),
+        hop_seconds=hop_seconds,
+    )

@@ -1,0 +1,93 @@
+"""An encoder whose reconstructions and attention can be inspected, window by window."""
+
+import functools
+from collections.abc import Sequence
+
+from physio_mae_jax.inference.compiled_encoder import CompiledEncoder
+from physio_mae_jax.inference.recording_plan import ModelInput
+from physio_mae_jax.inference.trained_model import TrainedModel
+from physio_mae_jax.inspected_windows import AttendedWindow, ReconstructedWindow
+
+
+class InspectableEncoder:
+    """The methods of ``Encoder`` that return what the model does in one window.
+
+    Attributes:
+        trained: Trained model.
+        programs: Its compiled programs.
+    """
+
+    trained: TrainedModel
+    programs: CompiledEncoder
+
+    @functools.cached_property
+    def input(self) -> ModelInput:
+        """Windows that the model takes, for any channels of a recording."""
+        window = self.trained.model_spec.input.window
+        samples = self.programs.config.patch_samples
+        return ModelInput(
+            channels=self.trained.model_spec.input.channels, window=window, column_samples=samples
+        )
+
+    def reconstruct(
+        self,
+        signal: object,
+        *,
+        masked_seconds: Sequence[tuple[float, float]] | None = None,
+        mask_ratio: float = 0.75,
+        seed: int = 0,
+        start_seconds: float = 0.0,
+        **description: object,
+    ) -> ReconstructedWindow:
+        """Mask intervals of a window on all channels alike and reconstruct them with the model.
+
+        Args:
+            signal: One recording, as for ``encode_with_report``.
+            masked_seconds: Masked intervals (start, stop) in seconds from the window start, widened
+                to whole columns; None for random columns.
+            mask_ratio, seed: Ratio of columns masked at random, and its random seed.
+            start_seconds: Start of the window in the recording, seconds.
+            **description: sampling_rate_hz, channels, units, gain, names, as in ``encode``.
+
+        Returns:
+            Arrays for ``plots.reconstruction.draw_reconstruction``.
+
+        Raises:
+            UserError: As for ``encode``, or there is no such window.
+        """
+        from physio_mae_jax.inference import inspection  # takes Optax, which encoding does not
+
+        inspected = inspection.one_window(
+            self.trained, self.input.window, signal, description, start_seconds
+        )
+        masked = inspection.masked_columns(self.programs.config, masked_seconds, mask_ratio, seed)
+        return inspection.reconstruct_window(self.trained, inspected, masked)
+
+    def attention(
+        self,
+        signal: object,
+        *,
+        layer: int | None = None,
+        start_seconds: float = 0.0,
+        **description: object,
+    ) -> AttendedWindow:
+        """Return the attention of the encoder in a window, over time, bands and channels.
+
+        Args:
+            signal: One recording, as for ``encode_with_report``.
+            layer: Encoder layer, negative ones from the last; None for the mean of all.
+            start_seconds: Start of the window in the recording, seconds.
+            **description: As for ``reconstruct``.
+
+        Returns:
+            Arrays for ``plots.attention.draw_attention``.
+
+        Raises:
+            UserError: As for ``encode``, or there is no such window or layer.
+        """
+        from physio_mae_jax.inference import inspection
+
+        inspected = inspection.one_window(
+            self.trained, self.input.window, signal, description, start_seconds
+        )
+        return inspection.attend_window(self.trained, inspected, layer)

@@ -1,0 +1,144 @@
+"""Graphs for devices agree with JAX, and nothing else is written."""
+
+import dataclasses
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.inference.edge import export
+from physio_mae_jax.inference.edge.contract import Agreement, fit_channels, read_edge_model
+from physio_mae_jax.inference.edge.encoder_graph import check_supported
+from physio_mae_jax.inference.edge.parity import agreement_of, require_float32, require_int8
+from physio_mae_jax.inference.edge.session import EdgeSession
+from tests.encoders import encoder, untrained
+
+JOINT = {"encoder_attention": "joint", "decoder_attention": "joint"}
+VARIANTS = {
+    "v3": {},
+    "v3 in bfloat16": {"compute_dtype": "bfloat16"},
+    "v3 of low rank": {"mlp_rank_ratio": 0.5, "attention_rank_ratio": 0.5},
+    "v3 without options": {
+        "channel_embedding": False,
+        "channel_smoothing": False,
+        "waveform_branch": False,
+    },
+    "v1": {**JOINT, "class_token": True, "rotary_positions": "token"},
+    "v2": JOINT,
+}
+
+
+@pytest.fixture
+def onnx():
+    pytest.importorskip("onnxruntime")
+    return pytest.importorskip("onnx")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_graph_agrees_with_jax(variant, tmp_path, onnx):
+    made = encoder(**VARIANTS[variant])
+    path = made.export_edge(tmp_path / "m.onnx", num_channels=2)
+    graph, contract = read_edge_model(path)
+    assert contract.num_channels == 2
+    assert contract.card.num_bytes == len(graph)
+    assert 0 < contract.card.float32_agreement.relative_error < 1e-5
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["m.onnx", "m.onnx.json"]
+
+
+@pytest.mark.parametrize("channels", [1, 3, 12])
+def test_a_graph_has_a_fixed_number_of_channels(channels, tmp_path, onnx):
+    path = encoder().export_edge(tmp_path / "m.onnx", num_channels=channels, output="columns")
+    graph, contract = read_edge_model(path)
+    assert contract.output_shape == (20, 32)
+    model = onnx.load_from_string(graph)
+    sizes = [[d.dim_value for d in one.type.tensor_type.shape.dim] for one in model.graph.input]
+    assert sizes == [[1, channels, 400], [1, channels], [1, channels]]
+    assert [one.version for one in model.opset_import] == [20]
+
+
+def test_what_has_no_graph_is_named_before_any_work(tmp_path):
+    for changes, name in [
+        ({"convolutional_stem": "normalized"}, r"model\.convolutional_stem='normalized'"),
+        ({"attention_block_seconds": 0.7}, r"model\.attention_block_seconds=0\.7"),
+    ]:
+        with pytest.raises(ConfigError, match=name):
+            check_supported(untrained(**changes))
+    made = encoder()
+    for settings, name in [
+        ({"precision": "int4"}, "precision is 'int4'; choose from float32"),
+        ({"output": "tokens"}, "output is 'tokens'; choose from embedding, columns"),
+        ({"num_channels": 0}, "num_channels"),
+    ]:
+        with pytest.raises(ConfigError, match=name):
+            made.export_edge(tmp_path / "m.onnx", **settings)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_graph_that_disagrees_is_not_written(tmp_path, monkeypatch, onnx):
+    truth = export.reference_outputs
+    monkeypatch.setattr(export, "reference_outputs", lambda *of: truth(*of) * 1.0001)
+    with pytest.raises(DataError, match=r"differs from JAX by 0\.0001 of the largest output"):
+        encoder().export_edge(tmp_path / "m.onnx", num_channels=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_the_extra_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(UserError, match=r"need onnx, .* pip install \"physio_mae_jax\[edge\]\""):
+        encoder().export_edge(tmp_path / "m.onnx")
+
+
+def test_damage_is_found(tmp_path, onnx):
+    path = encoder().export_edge(tmp_path / "m.onnx", num_channels=1)
+    graph, beside = path.read_bytes(), tmp_path / "m.onnx.json"
+    contract = beside.read_text()
+    path.write_bytes(graph[:-1])
+    with pytest.raises(DataError, match=r"m\.onnx is damaged, or is not the graph of"):
+        read_edge_model(path)
+    path.write_bytes(graph)
+    for changed in ('"num_channels": 2', '"num_channels": "1"'):
+        beside.write_text(contract.replace('"num_channels": 1', changed, 1))
+        with pytest.raises(DataError, match="'num_channels' does not match its hash"):
+            read_edge_model(path)
+    beside.write_text(json.dumps({"format_version": "0.2"}))
+    with pytest.raises(DataError, match="hashes"):
+        read_edge_model(path)
+    beside.unlink()
+    with pytest.raises(DataError, match=r"m\.onnx\.json"):
+        read_edge_model(path)
+    with pytest.raises(DataError, match=r"onnxruntime .* cannot compute the file"):
+        EdgeSession(b"no graph", "the file")
+
+
+def test_agreement_is_that_of_centered_outputs():
+    wanted = np.random.default_rng(0).normal(size=(30, 8)) + 100
+    same = agreement_of(wanted, wanted)
+    assert same.relative_error == 0
+    assert same.same_neighbor == 1
+    assert same.min_cosine == pytest.approx(1)
+    opposite = agreement_of(2 * wanted.mean(axis=0) - wanted, wanted)
+    assert opposite.mean_cosine == pytest.approx(-1)
+    good = Agreement(
+        num_windows=30, relative_error=0.1, mean_cosine=0.9995, min_cosine=0.991, same_neighbor=0.96
+    )
+    require_int8(good)
+    for name, value in [("mean_cosine", 0.9985), ("min_cosine", 0.98), ("same_neighbor", 0.9)]:
+        with pytest.raises(DataError, match=f"is {value:.4f}; at least"):
+            require_int8(dataclasses.replace(good, **{name: value}))
+    with pytest.raises(DataError, match="nothing was written"):
+        require_float32(dataclasses.replace(good, relative_error=float("nan")))
+
+
+def test_channels_are_padded_with_absent_ones():
+    arrays = {
+        "signal": np.ones((2, 4, 5)),
+        "channel_mask": np.asarray([[True, True, True, False]] * 2),
+        "channel_ids": np.ones((2, 4), np.int32),
+    }
+    for count in (3, 6):
+        found = fit_channels(arrays, count)
+        assert found["signal"].shape == (2, count, 5)
+        assert found["channel_mask"].sum() == 6
+        assert found["channel_ids"].dtype == np.int64
