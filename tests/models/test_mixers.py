@@ -161,12 +161,18 @@ def test_operations_are_those_that_the_mixer_counts():
     assert flops.feature_operations(cfg, 3).encoder == cfg.depth * tokens * (average + mlp)
 
 
-def test_a_run_with_a_new_mixer_is_loaded_and_encodes(tmp_path):
-    folder = write_run(tmp_path / "run", time_mixer="average")
+@pytest.mark.parametrize(
+    "changes",
+    [{"time_mixer": "average"}, {"time_mixer": "state_space", "attention_every": 2}],
+)
+def test_a_run_with_any_mixer_is_loaded_and_encodes_any_length(changes, tmp_path):
+    folder = write_run(tmp_path / "run", **changes)
     loaded = Encoder.from_checkpoint(folder, num_devices=1)
-    assert loaded.programs.config.time_mixer == "average"
-    embedding = loaded.encode(beats(5, 100), sampling_rate_hz=100, channels=["I", "II", "V1"])
-    assert np.isfinite(embedding).all()
+    assert loaded.programs.config.time_mixer == changes["time_mixer"]
+    signals = [beats(seconds, 100) for seconds in (2.5, 4, 9)]
+    found = loaded.encode(signals, sampling_rate_hz=100, channels=["I", "II", "V1"])
+    assert found.shape == (3, 32)
+    assert np.isfinite(found).all()
 
 
 def test_a_mixer_without_weights_shows_no_attention():

@@ -57,6 +57,18 @@ def test_learning_rates_really_decay_with_depth():
     np.testing.assert_allclose(-np.asarray(updates["output"]["kernel"]).ravel()[0], 0.1, rtol=1e-3)
 
 
+def test_layers_of_a_hybrid_have_the_rates_of_their_depth():
+    """Three layers: a group of two that ends in attention, and one that is left."""
+    groups = {"blocks": {"a": jnp.ones((1, 1, 4))}, "attention_block": {"a": jnp.ones((1, 4))}}
+    stack = {"groups": groups, "blocks": {"a": jnp.ones((1, 4))}, "norm": {"a": jnp.ones(4)}}
+    params = {"encoder": {"stack": stack}}
+    scale = layerwise_lr_scale(params, 0.5, 3, attention_every=2)["encoder"]["stack"]
+    assert scale["groups"]["blocks"]["a"].tolist() == [[[0.125]]]
+    assert scale["groups"]["attention_block"]["a"].tolist() == [[0.25]]
+    assert scale["blocks"]["a"].tolist() == [[0.5]]
+    assert scale["norm"]["a"] == 1
+
+
 def test_the_encoder_is_held_then_released():
     params = {"encoder": {"kernel": jnp.ones(2)}, "output": {"kernel": jnp.ones(2)}}
     transform = hold_encoder(num_steps=2, warmup_steps=4)
