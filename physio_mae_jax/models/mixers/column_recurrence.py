@@ -55,7 +55,7 @@ def mix_columns(
     mask: jax.Array,
     chunk_columns: int,
 ) -> jax.Array:
-    """Sum, for each token, what all columns wrote, decayed by their distance in time.
+    """Sum, for each token, what all columns wrote, with a decay over the time between them.
 
     A token reads its own column and the earlier ones in the forward direction, the later ones in
     the backward direction, so that every pair of columns enters once. Rows are alike.
