@@ -271,9 +271,9 @@ def _by_layer(
 ) -> jax.Array:
     """Stack what the layers of an encoder have sown as ``name``, in the order of the layers."""
     values, order = [], []
-    for place, numbers in LayerPlan(config.depth, config.attention_every).layers().items():
+    for kind, numbers in LayerPlan(config.depth, config.attention_every).layers().items():
         for path, (array,) in sown.items():
-            if path[: len(place)] == place and path[-1] == name:
+            if path[: len(kind)] == kind and path[-1] == name:
                 values.append(array.reshape(numbers.size, *array.shape[numbers.ndim :]))
                 order.append(numbers.ravel())
     return jnp.concatenate(values)[np.argsort(np.concatenate(order))]

@@ -12,6 +12,7 @@ Modules::
                        both domains
     encoder            the encoder: a tokenizer, and a stack over per-channel sequences or one joint
                        sequence
+    layer_plan         which layer of a stack has which mixer, and where its parameters are
     layers             linear layers, activation, MLP and the plain norm
     local_attention    block-local attention: tokens attend to their own time block and the two
                        adjacent ones

@@ -34,7 +34,7 @@ class LayerPlan(NamedTuple):
     def layers(self) -> dict[tuple[str, ...], np.ndarray]:
         """Return the numbers of the layers from 0, by path of their parameters.
 
-        The axes are the leading axes of the parameters. Paths without layers are left out.
+        The axes are the leading axes of the parameters. Paths without layers are not listed.
         """
         numbers = np.arange(self.depth)
         split = self.depth - self.num_alike

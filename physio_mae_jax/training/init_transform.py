@@ -110,9 +110,9 @@ def _list_groups(paths: Sequence[_Path]) -> str:
 
 
 def _group(path: _Path) -> _Path:
-    for place in (ALIKE, GROUPED, GROUPED_ATTENTION):
-        if path[: 1 + len(place)] == ("stack", *place):
-            return path[: 2 + len(place)]
+    for kind in (ALIKE, GROUPED, GROUPED_ATTENTION):
+        if path[: 1 + len(kind)] == ("stack", *kind):
+            return path[: 2 + len(kind)]
     return path[:-1] or path
 
 

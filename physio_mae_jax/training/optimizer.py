@@ -135,8 +135,8 @@ def layerwise_lr_scale(
         names = [str(getattr(key, "key", key)) for key in path]
         if names[0] != "encoder":
             return np.asarray(1.0, np.float32)
-        for place, numbers in layers.items():
-            if names[1 : 2 + len(place)] == ["stack", *place]:
+        for kind, numbers in layers.items():
+            if names[1 : 2 + len(kind)] == ["stack", *kind]:
                 return block[numbers].reshape(numbers.shape + (1,) * (leaf.ndim - numbers.ndim))
         return np.asarray(after if names[1] == "stack" else before, np.float32)
 

@@ -1,4 +1,4 @@
-"""Every layer of a stack has one place, and every fourth may have attention."""
+"""Every layer of a stack is listed once, and every n-th may have attention."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,10 @@ from physio_mae_jax.models.layer_plan import ALIKE, GROUPED, GROUPED_ATTENTION, 
 
 @pytest.mark.parametrize("every", [0, 2, 4])
 @pytest.mark.parametrize("depth", [1, 4, 8, 10])
-def test_every_layer_has_one_place(depth, every):
+def test_every_layer_is_listed_once(depth, every):
     plan = LayerPlan(depth, every)
-    places = [numbers.ravel() for numbers in plan.layers().values()]
-    np.testing.assert_array_equal(np.sort(np.concatenate(places)), np.arange(depth))
+    listed = [numbers.ravel() for numbers in plan.layers().values()]
+    np.testing.assert_array_equal(np.sort(np.concatenate(listed)), np.arange(depth))
     attention = [i for i, name in enumerate(plan.mixers("other")) if name == "attention"]
     assert attention == [i for i in range(depth) if every and (i + 1) % every == 0]
 

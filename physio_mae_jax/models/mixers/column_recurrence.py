@@ -55,7 +55,7 @@ def mix_columns(
     mask: jax.Array,
     chunk_columns: int,
 ) -> jax.Array:
-    """Sum, for each token, what all columns wrote, decayed by their distance in time.
+    """Sum, for each token, what all columns wrote, with a decay over the time between them.
 
     A token reads its own column and the earlier ones in the forward direction, the later ones in
     the backward direction, so that every pair of columns enters once. Rows are alike.
@@ -128,9 +128,7 @@ def _chunked(
     write = _split(direction.write, size)
     write = jnp.where(mask.reshape(*write.shape[:4], 1), write, 0)
     rate = _split(direction.rate, size)
-    # Columns are written with a size that does not grow with the memory (De et al. 2024).
-    size_of_write = 0.5 * jnp.log(-jnp.expm1(-2 * rate))
-    decay, scale = (-rate * gap[..., None]).swapaxes(2, 3), size_of_write.swapaxes(2, 3)
+    decay, scale = (-rate * gap[..., None]).swapaxes(2, 3), _log_scale(rate).swapaxes(2, 3)
     if is_backward:
         decay, scale = decay[..., ::-1], scale[..., ::-1]
     inner, entry, leaving = _weights(decay, scale, includes_own=not is_backward)
@@ -250,3 +248,57 @@ def _states(
     by_chunk = jax.tree.map(lambda array: array.swapaxes(0, 1), (written, decay, turn))
     _, states = jax.lax.scan(step, jnp.zeros_like(written[:, 0]), by_chunk, reverse=is_backward)
     return states.swapaxes(0, 1)
+
+
+class ColumnState(NamedTuple):
+    """What the forward direction remembers of the columns so far: of the same size for any number.
+
+    Attributes:
+        sums: [N, n, h, p] float32, rotated by the time since the last column.
+        time: [N] int, time of the last column.
+    """
+
+    sums: jax.Array
+    time: jax.Array
+
+    @classmethod
+    def empty(cls, batch: int, state_size: int, num_heads: int, head_size: int) -> "ColumnState":
+        """Return the state before the first column."""
+        shape = (batch, state_size, num_heads, head_size)
+        return cls(jnp.zeros(shape), jnp.zeros(batch, jnp.int32))
+
+
+def step_column(
+    state: ColumnState, values: jax.Array, forward: Direction, angles: jax.Array, time: jax.Array
+) -> tuple[jax.Array, ColumnState]:
+    """Mix one more column by the forward direction of ``mix_columns``, at constant cost.
+
+    Args:
+        state: State after the columns before.
+        values: [N, R, h, p] of the new column.
+        forward: Direction of that column: features [N, R, n], rate [N, h].
+        angles: [n / 2] float32, rotation per column of time.
+        time: [N] int, time of the new column.
+
+    Returns:
+        [N, R, h, p], and the state after the column.
+    """
+    gap = (time - state.time).astype(jnp.float32)[:, None]
+    kept = jnp.exp(-forward.rate * gap)[:, None, :, None] * state.sums
+    # Into the frame of the new column, in which its own features are not rotated.
+    kept = jnp.moveaxis(_turned(jnp.moveaxis(kept, 1, -1), -(gap * angles)[:, None, None]), -1, 1)
+    scale = jnp.exp(_log_scale(forward.rate))[:, None, :, None]
+    written = jnp.einsum(
+        "nrm,nrhp->nmhp", forward.write.astype(jnp.float32), scale * values.astype(jnp.float32)
+    )
+    sums = kept + written
+    mixed = jnp.einsum("nrm,nmhp->nrhp", forward.read.astype(jnp.float32), sums)
+    return mixed.astype(values.dtype), ColumnState(sums, time)
+
+
+def _log_scale(rate: jax.Array) -> jax.Array:
+    """Return the logarithm of the size of what is written, which does not grow with the memory.
+
+    As in RG-LRU (De et al. 2024).
+    """
+    return 0.5 * jnp.log(-jnp.expm1(-2 * rate))

@@ -7,7 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physio_mae_jax.models.mixers.column_recurrence import Direction, mix_columns
+from physio_mae_jax.models.mixers.column_recurrence import (
+    ColumnState,
+    Direction,
+    mix_columns,
+    step_column,
+)
 
 SEQUENCES, COLUMNS, ROWS, HEADS, SIZE, STATE = 2, 23, 2, 2, 4, 6
 ANGLES = np.array([2.0, 0.5, 0.01], np.float32)
@@ -100,6 +105,19 @@ def test_gaps_are_columns_that_write_nothing():
     found = MIX(on_a_grid(VALUES), *dense, ANGLES, times, mask, 16)
     taken = np.stack([found[s, TIMES[s]] for s in range(SEQUENCES)])
     assert relative(taken, MIX(VALUES, FORWARD, BACKWARD, ANGLES, TIMES, WHOLE, 8)) < 1e-5
+
+
+def test_steps_are_the_forward_direction():
+    """With a state that is handed on, however many columns came before."""
+    silent = BACKWARD._replace(write=np.zeros_like(BACKWARD.write))
+    whole = np.asarray(MIX(VALUES, FORWARD, silent, ANGLES, TIMES, WHOLE, 8), np.float64)
+    step, mixed = jax.jit(step_column), []
+    state = ColumnState.empty(SEQUENCES, STATE, HEADS, SIZE)
+    for k in range(COLUMNS):
+        column = Direction(*(array[:, k] for array in FORWARD))
+        found, state = step(state, VALUES[:, k], column, ANGLES, TIMES[:, k])
+        mixed.append(found)
+    assert relative(np.stack(mixed, axis=1), whole) < 1e-5
 
 
 def test_reversed_time_swaps_the_directions():

@@ -69,13 +69,13 @@ def test_a_stack_is_its_layers_in_order():
     geometry, present = geometry_of([0, 1, 4, 5, 9, 11]), jnp.ones((1, 1), bool)
     variables = random_variables(stack, tokens, geometry.times, present)
     found = jax.jit(stack.apply)(variables, tokens, geometry.times, present)
-    places = [(*GROUPED, 0, 0), (*GROUPED_ATTENTION, 0), (*ALIKE, 0)]
+    paths = [(*GROUPED, 0, 0), (*GROUPED_ATTENTION, 0), (*ALIKE, 0)]
 
     def by_layer(params, tokens):
-        for place, mixer in zip(places, LayerPlan(3, 2).mixers("state_space"), strict=True):
-            names = [name for name in place if isinstance(name, str)]
+        for path, mixer in zip(paths, LayerPlan(3, 2).mixers("state_space"), strict=True):
+            names = [name for name in path if isinstance(name, str)]
             layers = functools.reduce(dict.get, names, params)
-            one = jax.tree.map(operator.itemgetter(place[len(names) :]), layers)
+            one = jax.tree.map(operator.itemgetter(path[len(names) :]), layers)
             block = Block(settings._replace(time_mixer=mixer))
             tokens, _ = block.apply({"params": one}, tokens, geometry, present)
         standard = jax.nn.standardize(tokens, epsilon=1e-5)
