@@ -23,12 +23,12 @@ from physio_mae_jax.inference.notes import Note
 from physio_mae_jax.inference.overlap_averager import average_windows
 from physio_mae_jax.inference.pickling import CHECKPOINT, PRETRAINED, Origin, of_plain, to_plain
 from physio_mae_jax.inference.precision import FLOAT32
-from physio_mae_jax.inference.recording_plan import ModelInput, plan_recordings, rows_of
+from physio_mae_jax.inference.recording_plan import plan_recordings, rows_of
 from physio_mae_jax.inference.saved_model import load_model, save_model
 from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from physio_mae_jax.inference.trained_model import TrainedModel, fingerprint_of, load_checkpoint
 from physio_mae_jax.inference.window_batches import window_batches
-from physio_mae_jax.inspected_windows import AttendedWindow, ReconstructedWindow
+from physio_mae_jax.inference.window_inspection import WindowInspection
 from physio_mae_jax.types import Embeddings, JsonObject
 
 
@@ -44,7 +44,7 @@ class Encoded(NamedTuple):
     report: EncodingReport
 
 
-class Encoder:
+class Encoder(WindowInspection):
     """Encodes signals of any rate, length and subset of the known channels as embeddings.
 
     An encoder is immutable: threads may share it, and copying returns the same object. Pickle and
@@ -152,11 +152,6 @@ class Encoder:
         return _of_folder, (dataclasses.asdict(self._origin), self.fingerprint, settings)
 
     @property
-    def channels(self) -> tuple[str, ...]:
-        """Names of the known channels."""
-        return self.trained.model_spec.input.channels
-
-    @property
     def num_compilations(self) -> int:
         """Number of programs compiled so far, one per batch shape."""
         return len(self.programs.compiled)
@@ -165,13 +160,6 @@ class Encoder:
     def fingerprint(self) -> str:
         """Hash of the weights and model_spec."""
         return fingerprint_of(self.trained)
-
-    @functools.cached_property
-    def input(self) -> ModelInput:
-        """Windows that the model takes, for any channels of a recording."""
-        window = self.trained.model_spec.input.window
-        samples = self.programs.config.patch_samples
-        return ModelInput(channels=self.channels, window=window, column_samples=samples)
 
     def rows_of(self, names: Sequence[str], *, derive_leads: bool = False) -> tuple[str, ...]:
         """Return the row names of output='channels' for a recording with such channels."""
@@ -266,69 +254,6 @@ class Encoder:
         encoded = self.programs.run_all(batches, config.output)
         averaged = average_windows(plan, encoded, config.output, self.programs.config)
         return [one.embedding for one in averaged], report_of(plan, averaged)
-
-    def reconstruct(
-        self,
-        signal: object,
-        *,
-        masked_seconds: Sequence[tuple[float, float]] | None = None,
-        mask_ratio: float = 0.75,
-        seed: int = 0,
-        start_seconds: float = 0.0,
-        **description: object,
-    ) -> ReconstructedWindow:
-        """Mask intervals of a window on all channels alike and reconstruct them with the model.
-
-        Args:
-            signal: One recording, as for ``encode_with_report``.
-            masked_seconds: Masked intervals (start, stop) in seconds from the window start, widened
-                to whole columns; None for random columns.
-            mask_ratio, seed: Ratio of columns masked at random, and its random seed.
-            start_seconds: Start of the window in the recording, seconds.
-            **description: sampling_rate_hz, channels, units, gain, names, as in ``encode``.
-
-        Returns:
-            Arrays for ``plots.reconstruction.draw_reconstruction``.
-
-        Raises:
-            UserError: As for ``encode``, or there is no such window.
-        """
-        from physio_mae_jax.inference import inspection  # takes Optax, which encoding does not
-
-        inspected = inspection.one_window(
-            self.trained, self.input.window, signal, description, start_seconds
-        )
-        masked = inspection.masked_columns(self.programs.config, masked_seconds, mask_ratio, seed)
-        return inspection.reconstruct_window(self.trained, inspected, masked)
-
-    def attention(
-        self,
-        signal: object,
-        *,
-        layer: int | None = None,
-        start_seconds: float = 0.0,
-        **description: object,
-    ) -> AttendedWindow:
-        """Return the attention of the encoder in a window, over time, bands and channels.
-
-        Args:
-            signal: One recording, as for ``encode_with_report``.
-            layer: Encoder layer, negative ones from the last; None for the mean of all.
-            start_seconds: Start of the window in the recording, seconds.
-            **description: As for ``reconstruct``.
-
-        Returns:
-            Arrays for ``plots.attention.draw_attention``.
-
-        Raises:
-            UserError: As for ``encode``, or there is no such window or layer.
-        """
-        from physio_mae_jax.inference import inspection
-
-        inspected = inspection.one_window(
-            self.trained, self.input.window, signal, description, start_seconds
-        )
-        return inspection.attend_window(self.trained, inspected, layer)
 
 
 def _of_weights(content: JsonObject, settings: MeshArguments) -> Encoder:

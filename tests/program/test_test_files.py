@@ -42,6 +42,7 @@ TESTED_BY = {
     "experiment/model_section": "training/test_model_spec.py",
     "experiment/pretrain_spec": "experiment/test_typed_config.py",
     "inference/model_description": "inference/test_trained_model.py",
+    "inference/window_inspection": "inference/test_inspection.py",
     "interop/torch/parameter_mapping": "program/test_golden.py",
     "interop/torch/weights": "interop/torch/test_convert.py",
     "models/contrastive": "program/test_golden.py",
