@@ -104,7 +104,7 @@ def align_by_peaks(
     """Measure the lag of a pulse after its ECG from beat times, without a model.
 
     Args:
-        ppg: [n] pulse, higher with more blood; samples that are not finite are left out.
+        ppg: [n] pulse, higher with more blood; samples that are not finite are excluded.
         ecg: [n] ECG lead of either polarity.
         sampling_rate_hz: Rate of both in Hz.
         window_seconds, step_seconds: Length of the windows, and time between their starts.
