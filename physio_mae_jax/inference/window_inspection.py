@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,7 +10,9 @@ from physio_mae_jax.inference.compiled_encoder import CompiledEncoder
 from physio_mae_jax.inference.recording_plan import ModelInput
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.inspected_windows import AttendedWindow, ReconstructedWindow
-from physio_mae_jax.signals.pulse_alignment import PulseAlignment
+
+if TYPE_CHECKING:
+    from physio_mae_jax.signals.pulse_alignment import PulseAlignment
 
 
 class WindowInspection:
@@ -106,7 +109,7 @@ class WindowInspection:
         sampling_rate_hz: float,
         method: str = "model",
         step_seconds: float = 5.0,
-    ) -> PulseAlignment:
+    ) -> "PulseAlignment":
         """Measure the lag of a pulse after its ECG over time: pulse arrival times.
 
         Args:
@@ -123,7 +126,7 @@ class WindowInspection:
         Raises:
             UserError: The signals are invalid, or the model was not trained to align.
         """
-        from physio_mae_jax.inference import alignment
+        from physio_mae_jax.inference import alignment  # takes SciPy, which encoding does not
 
         return alignment.align(
             self.trained, self.input.window, (ppg, ecg), sampling_rate_hz, method, step_seconds
