@@ -1,6 +1,7 @@
 """Untrained encoders with the model_spec of trained ones, and signals to give them."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +61,26 @@ def write_run(folder: Path, **changes: Any) -> Path:
     return _written(folder, untrained(**changes))
 
 
-def write_contrastive_run(folder: Path) -> Path:
-    """Write the checkpoint of an untrained model that is given PPG and ECG one at a time."""
-    plain = untrained()
+def untrained_contrastive(
+    channels: tuple[str, str] = ("II", "PPG"),
+    *,
+    model: Mapping[str, Any] | None = None,
+    **contrastive: Any,
+) -> TrainedModel:
+    """Make a model that is given two channels one at a time."""
+    plain = untrained(**model or {})
     model_spec = dataclasses.replace(
         plain.model_spec,
-        contrastive=ContrastiveConfig(weight=1.0, projection_width=8),
-        input=dataclasses.replace(plain.model_spec.input, channels=("II", "PPG"), num_channels=2),
+        contrastive=ContrastiveConfig(weight=1.0, projection_width=8, **contrastive),
+        input=dataclasses.replace(plain.model_spec.input, channels=channels, num_channels=2),
     )
     params = jax.jit(model_spec.new_params)(jax.random.key(0))
-    return _written(folder, plain._replace(model_spec=model_spec, params=params))
+    return plain._replace(model_spec=model_spec, params=params)
+
+
+def write_contrastive_run(folder: Path) -> Path:
+    """Write the checkpoint of an untrained model that is given PPG and ECG one at a time."""
+    return _written(folder, untrained_contrastive())
 
 
 def _written(folder: Path, model: TrainedModel) -> Path:

@@ -11,8 +11,8 @@ import numpy as np
 from physio_mae_jax.signals.beat_times import beat_train, pulse_rise_times, r_peak_times
 from physio_mae_jax.signals.channels import is_ecg
 from physio_mae_jax.signals.lagged_similarity import best_pairwise, lag_steps
+from physio_mae_jax.signals.pulse_alignment import ARRIVAL_SECONDS
 
-ARRIVAL_SECONDS = (0.08, 0.70)  # from an R peak to the steepest rise of its pulse
 PULSES = ("PPG", "ABP")
 PEAKS_NOTE = (
     "no learning; R peaks and steepest rises of the pulse, by the best correlation of their times "

@@ -6,6 +6,7 @@ encodes them, ``overlap_averager`` averages them, and ``encoding_report`` lists 
 
 Modules::
 
+    alignment            lag of a pulse after its ECG, by the time steps of a model or by beat times
     arguments            arguments beside the signals (rates, names, units, gains) as plain Python
                          values
     clocks               detection of channels that only count: times or sample numbers mistaken
@@ -21,8 +22,6 @@ Modules::
                          CPU, CUDA and TPU
     inputs               conversion of caller inputs (arrays, data frames, lists) to readable
                          recordings
-    inspectable_encoder  an encoder whose reconstructions and attention can be inspected, window by
-                         window
     inspection           inspection of an encoder: reconstructions of masked intervals, and
                          attention maps
     model_card           model card of a shared model: description, training data and intended use
@@ -47,6 +46,8 @@ Modules::
     tiling               positions of the encoded windows of a recording, and the weights of their
                          columns
     trained_model        A pre-trained model of a run, loaded from the description in its checkpoint
+    window_inspection    what an encoder sees in a window: reconstructions, attention, and the lag
+                         of a pulse
     window_rows          one embedding per window of a recording, with the times of the windows;
                          gaps are rows too
     window_batches       batches of the windows of planned recordings, read ahead by threads and

@@ -16,7 +16,6 @@ from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.encoding_report import EncodingReport, report_of
 from physio_mae_jax.inference.export import export_encoder
 from physio_mae_jax.inference.inputs import as_recordings
-from physio_mae_jax.inference.inspectable_encoder import InspectableEncoder
 from physio_mae_jax.inference.model_card import Card
 from physio_mae_jax.inference.model_description import describe
 from physio_mae_jax.inference.model_list import ShippedModels, list_models
@@ -29,6 +28,7 @@ from physio_mae_jax.inference.saved_model import load_model, save_model
 from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from physio_mae_jax.inference.trained_model import TrainedModel, fingerprint_of, load_checkpoint
 from physio_mae_jax.inference.window_batches import window_batches
+from physio_mae_jax.inference.window_inspection import WindowInspection
 from physio_mae_jax.types import Embeddings, JsonObject
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Encoded(NamedTuple):
     report: EncodingReport
 
 
-class Encoder(InspectableEncoder):
+class Encoder(WindowInspection):
     """Encodes signals of any rate, length and subset of the known channels as embeddings.
 
     An encoder is immutable: threads may share it, and copying returns the same object. Pickle and
@@ -165,11 +165,6 @@ class Encoder(InspectableEncoder):
         if self._origin is None:
             return _of_weights, (to_plain(self.trained), settings)
         return _of_folder, (dataclasses.asdict(self._origin), self.fingerprint, settings)
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """Names of the known channels."""
-        return self.trained.model_spec.input.channels
 
     @property
     def num_compilations(self) -> int:

@@ -75,6 +75,30 @@ def one_window(
         DataError: There is no window from ``start_seconds`` on, or the signal is invalid.
     """
     start_seconds = setting(start_seconds, "start_seconds", _SECONDS)
+    reader, names = one_recording(trained, window, signal, description)
+    info = reader.source.recordings[0]
+    start = round(start_seconds * window.sampling_rate_hz)
+    if not reader.starts(0).contains(start):
+        raise DataError(
+            f"{info.record_id} has no whole window of {window.seconds:g} s from "
+            f"{start_seconds:g} s on: it lasts {info.seconds:g} s, and windows keep clear of "
+            "values that are not finite."
+        )
+    example = reader.read(0, start)
+    batch = {name: example[name][None] for name in CHANNEL_ENTRIES}
+    return InspectedWindow(batch, names, f"{info.record_id}, from {start_seconds:g} s")
+
+
+def one_recording(
+    trained: TrainedModel,
+    window: WindowConfig,
+    signal: object,
+    description: Mapping[str, object],
+) -> tuple[WindowReader, tuple[str, ...]]:
+    """Return a reader of the windows of one recording, and its channels in the model's order.
+
+    Arguments and errors as for ``one_window``.
+    """
     known = trained.model_spec.input.channels
     given = sequence_of(SignalMetadata, description)
     recordings = as_recordings(signal, given, known).recordings
@@ -86,17 +110,8 @@ def one_window(
     info = recordings.recordings[0]
     planner = KnownChannels(known, window.units)
     names = planner.plan(info).channels
-    reader = WindowReader(recordings, dataclasses.replace(window, num_channels=len(names)), planner)
-    start = round(start_seconds * window.sampling_rate_hz)
-    if not reader.starts(0).contains(start):
-        raise DataError(
-            f"{info.record_id} has no whole window of {window.seconds:g} s from "
-            f"{start_seconds:g} s on: it lasts {info.seconds:g} s, and windows keep clear of "
-            "values that are not finite."
-        )
-    example = reader.read(0, start)
-    batch = {name: example[name][None] for name in CHANNEL_ENTRIES}
-    return InspectedWindow(batch, names, f"{info.record_id}, from {start_seconds:g} s")
+    own = dataclasses.replace(window, num_channels=len(names))
+    return WindowReader(recordings, own, planner), names
 
 
 def reconstruct_window(

@@ -2,6 +2,7 @@
 
 Modules::
 
+    alignment       plots of the lag of a pulse after its ECG: over time, and on the waveforms
     attention       plots of an encoder's attention over waveforms and scalograms
     comparison      plots of model performance against the fraction of training labels
     curves          plots of learning curves and of the scalogram loss weights

@@ -18,6 +18,7 @@ Modules::
     patches             splitting signals and scalograms into time columns and patches, and back
     preprocess          host-side processing of a window: resampling and normalization (NumPy and
                         SciPy)
+    pulse_alignment     lag of a pulse wave after its ECG over time: pulse arrival times
     quality             artifacts of a recording: runs of missing, constant, clipped or implausible
                         samples
     rates               plausible sampling rates of physiological signals, by kind of channel

@@ -79,7 +79,7 @@ def test_every_device_sees_the_windows_of_all():
     assert float(sharded[1]) == float(alone[1])
 
 
-def test_rotations_leave_out_a_second_around_the_window():
+def test_no_rotation_is_within_a_second_of_the_window():
     assert rotation_steps(3, 200, 0.05) == (20, 100, 180)
     assert rotation_steps(0, 200, 0.05) == ()
     assert rotation_steps(8, 30, 0.05) == ()

@@ -1,33 +1,42 @@
-"""An encoder whose reconstructions and attention can be inspected, window by window."""
+"""What an encoder sees in a window: reconstructions, attention, and the lag of a pulse."""
 
 import functools
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from physio_mae_jax.inference.compiled_encoder import CompiledEncoder
 from physio_mae_jax.inference.recording_plan import ModelInput
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.inspected_windows import AttendedWindow, ReconstructedWindow
 
+if TYPE_CHECKING:
+    from physio_mae_jax.signals.pulse_alignment import PulseAlignment
 
-class InspectableEncoder:
-    """The methods of ``Encoder`` that return what the model does in one window.
+
+class WindowInspection:
+    """Methods of an ``Encoder`` that look into windows.
 
     Attributes:
         trained: Trained model.
-        programs: Its compiled programs.
+        programs: Its encoder, compiled.
     """
 
     trained: TrainedModel
     programs: CompiledEncoder
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the known channels."""
+        return self.trained.model_spec.input.channels
 
     @functools.cached_property
     def input(self) -> ModelInput:
         """Windows that the model takes, for any channels of a recording."""
         window = self.trained.model_spec.input.window
         samples = self.programs.config.patch_samples
-        return ModelInput(
-            channels=self.trained.model_spec.input.channels, window=window, column_samples=samples
-        )
+        return ModelInput(channels=self.channels, window=window, column_samples=samples)
 
     def reconstruct(
         self,
@@ -91,3 +100,34 @@ class InspectableEncoder:
             self.trained, self.input.window, signal, description, start_seconds
         )
         return inspection.attend_window(self.trained, inspected, layer)
+
+    def align(
+        self,
+        ppg: np.ndarray,
+        ecg: np.ndarray,
+        *,
+        sampling_rate_hz: float,
+        method: str = "model",
+        step_seconds: float = 5.0,
+    ) -> "PulseAlignment":
+        """Measure the lag of a pulse after its ECG over time: pulse arrival times.
+
+        Args:
+            ppg: [n] pulse, higher with more blood; NaN where samples are missing.
+            ecg: [n] ECG lead, recorded at the same time; the lead the model was trained on.
+            sampling_rate_hz: Rate of both in Hz.
+            method: 'model', by the time steps of a model with contrastive.readout='aligned'; or
+                'peaks', from R peaks to the steepest rises of the pulse, which needs no model.
+            step_seconds: Time between the starts of two windows.
+
+        Returns:
+            Lags, their confidence and the matched beats, for ``plots.alignment.draw_alignment``.
+
+        Raises:
+            UserError: The signals are invalid, or the model was not trained to align.
+        """
+        from physio_mae_jax.inference import alignment  # takes SciPy, which encoding does not
+
+        return alignment.align(
+            self.trained, self.input.window, (ppg, ecg), sampling_rate_hz, method, step_seconds
+        )

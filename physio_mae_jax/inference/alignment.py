@@ -1,0 +1,155 @@
+"""Lag of a pulse after its ECG, by the time steps of a model or by beat times."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physio_mae_jax.data.window_transform import Example, WindowConfig
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.inference.arguments import number, setting
+from physio_mae_jax.inference.inspection import one_recording
+from physio_mae_jax.inference.trained_model import TrainedModel
+from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
+from physio_mae_jax.objectives.contrastive import split_modalities
+from physio_mae_jax.setting_kinds import Number
+from physio_mae_jax.signals.channels import canonical_name
+from physio_mae_jax.signals.lagged_similarity import paired_similarity
+from physio_mae_jax.signals.pulse_alignment import (
+    BeatTimes,
+    PulseAlignment,
+    align_by_peaks,
+    complete_alignment,
+    window_starts,
+)
+from physio_mae_jax.training.pretrain_step import MODEL_INPUTS
+from physio_mae_jax.types import Params
+
+METHODS = ("model", "peaks")
+_STEP_SECONDS = Number(low=0.1, high=3_600.0, example=5.0)
+_MIN_RATE_HZ = 25.0  # of beat times
+_BATCH = 32
+
+
+def align(
+    trained: TrainedModel,
+    window: WindowConfig,
+    pair: tuple[np.ndarray, np.ndarray],
+    sampling_rate_hz: float,
+    method: str,
+    step_seconds: float,
+) -> PulseAlignment:
+    """Measure the lag of a pulse after its ECG; arguments as for ``Encoder.align``.
+
+    Args:
+        trained: Trained model.
+        window: Its windows.
+        pair: Pulse [n] and ECG [n].
+        sampling_rate_hz, method, step_seconds: See ``Encoder.align``.
+
+    Raises:
+        ConfigError: An argument is invalid, or the model was not trained to align.
+        DataError: The signals are invalid.
+    """
+    if method not in METHODS:
+        raise ConfigError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
+    rate = number(sampling_rate_hz, "sampling_rate_hz", "a number of samples per second")
+    if rate < _MIN_RATE_HZ:
+        raise DataError(
+            f"sampling_rate_hz is {rate:g}, but beats need {_MIN_RATE_HZ:g} Hz or more; give "
+            "signals of a higher rate."
+        )
+    step_seconds = setting(step_seconds, "step_seconds", _STEP_SECONDS)
+    ppg, ecg = _checked(pair)
+    if method == "peaks":
+        return align_by_peaks(
+            ppg, ecg, rate, window_seconds=window.seconds, step_seconds=step_seconds
+        )
+    if not trained.model_spec.contrastive.is_aligned:
+        raise ConfigError(
+            f"the model from {trained.origin} was not trained with contrastive.readout='aligned', "
+            "so its time steps are not comparable; use such a model, or method='peaks'."
+        )
+    return _align_by_model(trained, window, np.stack([ppg, ecg]), rate, step_seconds)
+
+
+def _checked(pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return pulse and ECG as float64 vectors of one length."""
+    ppg, ecg = (np.asarray(one, np.float64) for one in pair)
+    if ppg.ndim != 1 or ppg.shape != ecg.shape:
+        raise DataError(
+            f"ppg has shape {ppg.shape} and ecg {ecg.shape}; give one row of samples of each, of "
+            "the same length."
+        )
+    return ppg, ecg
+
+
+def _align_by_model(
+    trained: TrainedModel,
+    window: WindowConfig,
+    signal: np.ndarray,
+    sampling_rate_hz: float,
+    step_seconds: float,
+) -> PulseAlignment:
+    """Align signals [2, n] by the time steps of their windows; gaps have no lag."""
+    names = trained.model_spec.input.channels
+    described: Mapping[str, object] = {"sampling_rate_hz": sampling_rate_hz, "channels": names}
+    reader, order = one_recording(trained, window, signal, described)
+    rows = [order.index(canonical_name(name)) for name in names]  # as trained: the pulse first
+    starts = window_starts(signal.shape[1] / sampling_rate_hz, window.seconds, step_seconds)
+    firsts = [round(start * window.sampling_rate_hz) for start in starts]
+    usable = [i for i, first in enumerate(firsts) if reader.starts(0).contains(first)]
+    lags, confidence = np.full(len(starts), np.nan), np.zeros(len(starts))
+    if usable:
+        windows = [_rearranged(reader.read(0, firsts[i]), rows) for i in usable]
+        scores = _lag_scores(trained, windows)
+        lags[usable], confidence[usable] = _best_lags(trained, scores)
+    beats = BeatTimes.of(signal[0], signal[1], sampling_rate_hz)
+    return complete_alignment("model", beats, starts, window.seconds, lags, confidence)
+
+
+def _rearranged(example: Example, rows: list[int]) -> Example:
+    return {
+        name: values[rows] if name in CHANNEL_ENTRIES else values
+        for name, values in example.items()
+    }
+
+
+def _lag_scores(trained: TrainedModel, windows: list[Example]) -> np.ndarray:
+    """Return the cosine of the time steps of both channels at every lag: [n, A]."""
+    spec = trained.model_spec
+    model, lags = spec.build(), spec.contrastive.lags(spec.model)
+
+    @jax.jit
+    def score(params: Params, batch: dict[str, jax.Array]) -> jax.Array:
+        examples = Windows.of(split_modalities(batch))
+        steps = model.apply({"params": params}, examples, method="embed_steps").steps
+        cosine = paired_similarity(steps[::2], steps[1::2], lags)
+        return cosine * spec.contrastive.temperature
+
+    parts = []
+    for start in range(0, len(windows), _BATCH):
+        chunk = windows[start : start + _BATCH]
+        padded = chunk + [chunk[-1]] * (_BATCH - len(chunk))
+        batch = {
+            name: jnp.asarray(np.stack([one[name] for one in padded])) for name in MODEL_INPUTS
+        }
+        parts.append(np.asarray(score(trained.params, batch))[: len(chunk)])
+    return np.concatenate(parts)
+
+
+def _best_lags(trained: TrainedModel, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the best lags in seconds, between steps by a parabola, and their cosines: [n] each."""
+    spec = trained.model_spec
+    rows, best = np.arange(len(scores)), scores.argmax(axis=1)
+    inner = np.clip(best, 1, max(1, scores.shape[1] - 2))
+    shift = np.zeros(len(scores))
+    if scores.shape[1] > 2:
+        before, middle, after = (scores[rows, inner + offset] for offset in (-1, 0, 1))
+        bend = before - 2 * middle + after
+        vertex = 0.5 * (before - after) / np.where(bend < 0, bend, -np.inf)
+        shift = np.where(inner == best, np.clip(vertex, -0.5, 0.5), 0.0)
+    lags = np.asarray(spec.contrastive.lags(spec.model))[best] + shift
+    confidence = np.clip(scores[rows, best], 0.0, 1.0)
+    return lags * spec.contrastive.step_seconds(spec.model), confidence
