@@ -140,7 +140,7 @@ class Encoder(InspectableEncoder):
         """Write an ONNX graph for devices; arguments as for ``edge.export.export_edge``."""
         from physio_mae_jax.inference.edge.export import export_edge  # takes onnx
 
-        return export_edge(self.trained, path, **settings)
+        return export_edge(self.trained, self.input, path, **settings)
 
     def stream(self, *, output: str = "pooled", hop_seconds: object = None, **of: Any) -> "Stream":
         """Open a stream that encodes a signal while it is received, see ``streaming.stream``.

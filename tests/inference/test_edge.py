@@ -67,7 +67,7 @@ def test_what_has_no_graph_is_named_before_any_work(tmp_path):
             check_supported(untrained(**changes))
     made = encoder()
     for settings, name in [
-        ({"precision": "int4"}, "precision is 'int4'; choose from float32"),
+        ({"precision": "int4"}, "precision is 'int4'; choose from float32, int8"),
         ({"output": "tokens"}, "output is 'tokens'; choose from embedding, columns"),
         ({"num_channels": 0}, "num_channels"),
     ]:

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.inference.edge.block_graph import Sequences, add_block
+from physio_mae_jax.inference.edge.block_graph import BLOCK, Sequences, add_block
 from physio_mae_jax.inference.edge.contract import EdgeOutput
 from physio_mae_jax.inference.edge.graph import GraphBuilder
 from physio_mae_jax.inference.edge.token_graph import add_tokens
@@ -77,7 +77,7 @@ def _stack(graph: GraphBuilder, tokens: str, params: Params, of: Sequences) -> s
     """Add all blocks and the last norm over tokens [S, T, D]."""
     for layer in range(of.config.depth):
         block = jax.tree.map(lambda values, layer=layer: values[layer], params["stack"]["blocks"])
-        tokens = add_block(graph, tokens, block, of, f"block_{layer}")
+        tokens = add_block(graph, tokens, block, of, f"{BLOCK}{layer}")
     return graph.layer_norm(tokens, params["stack"]["norm"], NORM_EPSILON)
 
 
