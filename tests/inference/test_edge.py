@@ -136,6 +136,7 @@ def test_channels_are_padded_with_absent_ones():
         "signal": np.ones((2, 4, 5)),
         "channel_mask": np.asarray([[True, True, True, False]] * 2),
         "channel_ids": np.ones((2, 4), np.int32),
+        "column_weight": np.ones((2, 1)),
     }
     for count in (3, 6):
         found = fit_channels(arrays, count)

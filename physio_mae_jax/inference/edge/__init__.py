@@ -16,6 +16,7 @@ Modules::
     latency        time that a window takes, of several programs in turn on this machine
     parity         agreement of a graph with JAX on the same windows
     quantization   static quantization of the linear layers of a graph to 8 bits
+    runtime        encoding on a device: NumPy and onnxruntime instead of JAX
     session        a graph loaded for computation on this machine's processor
     token_graph    from a window to tokens, as nodes of a graph
 """

@@ -164,9 +164,10 @@ def fit_channels(arrays: Mapping[str, np.ndarray], num_channels: int) -> dict[st
         num_channels: Number of channels M.
 
     Returns:
-        The inputs of a graph: 'signal' [B, M, L], 'channel_mask' and 'channel_ids' [B, M].
+        The inputs of a graph: 'signal' [B, M, L], 'channel_mask' and 'channel_ids' [B, M], and
+        'column_weight' [B, W].
     """
-    found = {}
+    found = {"column_weight": arrays["column_weight"].astype(np.float32)}
     for name, dtype in (("signal", np.float32), ("channel_mask", bool), ("channel_ids", np.int64)):
         values = arrays[name][:, :num_channels]
         missing = num_channels - values.shape[1]

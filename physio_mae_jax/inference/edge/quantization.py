@@ -9,7 +9,7 @@ import contextlib
 import io
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ _PERCENTILE = 99.99
 class _Windows:
     """Windows one at a time, in the form that onnxruntime reads for calibration."""
 
-    def __init__(self, windows: Mapping[str, np.ndarray]) -> None:
-        self._windows, self._row = windows, 0
+    def __init__(self, windows: Mapping[str, np.ndarray], names: Sequence[str]) -> None:
+        self._windows, self._row = {name: windows[name] for name in names}, 0
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """Return the next window, or None."""
@@ -45,15 +45,16 @@ def quantize(graph: bytes, windows: Mapping[str, np.ndarray]) -> bytes:
         windows: Inputs [B, …] for calibration.
     """
     tools: Any = optional("onnxruntime.quantization")
-    nodes = optional("onnx").load_from_string(graph).graph.node
-    layers = [node.name for node in nodes if node.op_type == "MatMul" and BLOCK in node.name]
+    made = optional("onnx").load_from_string(graph).graph
+    names = [one.name for one in made.input]
+    layers = [node.name for node in made.node if node.op_type == "MatMul" and BLOCK in node.name]
     with tempfile.TemporaryDirectory() as folder, _silently():
         source, target = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
         source.write_bytes(graph)
         tools.quantize_static(
             str(source),
             str(target),
-            _Windows(windows),
+            _Windows(windows, names),
             quant_format=tools.QuantFormat.QDQ,
             op_types_to_quantize=["MatMul"],
             nodes_to_quantize=layers,
