@@ -33,6 +33,8 @@ Modules::
                          again
     plan_notes           notes about what the preprocessing of a recording changes or excludes
     precision            weights in half precision: rounding, and the agreement of the embeddings
+    recording_encoder    what every encoder of recordings offers, with JAX or without: arrays, files
+                         and folders
     recording_plan       the windows to encode of each recording, and what that changes or excludes
     samples              conversion of samples to arrays of real numbers, with NaN for masked values
     saved_model          A model as a shareable folder: weights (safetensors), their description

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -11,8 +11,21 @@ from physio_mae_jax.inference.encoding_config import Output
 from physio_mae_jax.inference.recording_plan import EncodingPlan, RecordingPlan
 from physio_mae_jax.inference.window_batches import WindowBatch
 from physio_mae_jax.inference.window_rows import WindowCollector, WindowTimes, window_times
-from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.channels import canonical_name
+
+
+class LatentSize(Protocol):
+    """Size of the latents of a model, such as a ``MaeConfig``."""
+
+    @property
+    def width(self) -> int:
+        """Size D of a latent."""
+        ...
+
+    @property
+    def num_rows(self) -> int:
+        """Number of frequency rows H."""
+        ...
 
 
 class AveragedRecording(NamedTuple):
@@ -38,7 +51,7 @@ def average_windows(
     plan: EncodingPlan,
     encoded: Iterable[tuple[WindowBatch, np.ndarray]],
     output: Output,
-    config: MaeConfig,
+    config: LatentSize,
 ) -> list[AveragedRecording]:
     """Average the windows of every planned recording, or collect them where rows are windows.
 
@@ -122,7 +135,7 @@ class OverlapAverager:
 
     @classmethod
     def empty(
-        cls, output: Output, num_channels: int, num_columns: int, config: MaeConfig
+        cls, output: Output, num_channels: int, num_columns: int, config: LatentSize
     ) -> "OverlapAverager":
         """Return empty sums."""
         shapes = {

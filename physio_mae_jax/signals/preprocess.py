@@ -10,6 +10,7 @@ import functools
 import math
 from collections.abc import Iterator
 from fractions import Fraction
+from types import ModuleType
 
 import numpy as np
 
@@ -122,9 +123,8 @@ def resample(samples: np.ndarray, change: Resampler, first: int = 0) -> np.ndarr
     # Relative to the first value, so that a large offset does not reduce float32 precision.
     offset = samples[:, :1].astype(np.float64)
     centered = np.subtract(samples, offset, dtype=np.float64).astype(np.float32)
-    if change.is_polyphase:
-        from scipy import signal as scipy_signal
-
+    scipy_signal = _scipy_signal() if change.is_polyphase else None
+    if scipy_signal:
         resampled = scipy_signal.resample_poly(
             centered,
             change.up,
@@ -138,6 +138,16 @@ def resample(samples: np.ndarray, change: Resampler, first: int = 0) -> np.ndarr
     position = float(Fraction(begin * change.down, change.up) - first)
     resampled = interpolate(centered, position, change.down / change.up, end - begin)
     return (resampled + offset).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=1)
+def _scipy_signal() -> ModuleType | None:
+    """Import ``scipy.signal``; None on a device without it, where every ratio is interpolated."""
+    try:
+        from scipy import signal as scipy_signal
+    except ImportError:
+        return None
+    return scipy_signal
 
 
 @functools.lru_cache(maxsize=64)

@@ -67,7 +67,7 @@ def test_what_has_no_graph_is_named_before_any_work(tmp_path):
             check_supported(untrained(**changes))
     made = encoder()
     for settings, name in [
-        ({"precision": "int4"}, "precision is 'int4'; choose from float32"),
+        ({"precision": "int4"}, "precision is 'int4'; choose from float32, int8"),
         ({"output": "tokens"}, "output is 'tokens'; choose from embedding, columns"),
         ({"num_channels": 0}, "num_channels"),
     ]:
@@ -136,6 +136,7 @@ def test_channels_are_padded_with_absent_ones():
         "signal": np.ones((2, 4, 5)),
         "channel_mask": np.asarray([[True, True, True, False]] * 2),
         "channel_ids": np.ones((2, 4), np.int32),
+        "column_weight": np.ones((2, 1)),
     }
     for count in (3, 6):
         found = fit_channels(arrays, count)

@@ -73,8 +73,8 @@ LIBRARIES = {
     "pickle": set(),
     "pyarrow": {"data", "inference/feature_store/files.py"},
     "edfio": {"data", "preparation", "benchmarks/reading.py"},
-    "onnx": set(),  # by inference/edge/extra.py, where they are used
-    "onnxruntime": {"inference/edge/quantization.py"},
+    "onnx": set(),  # both by the function of inference/edge/extra.py
+    "onnxruntime": set(),
     "safetensors": {"inference/saved_model.py"},
     "huggingface_hub": {"inference/saved_model.py", "model_release/hub.py"},
 }

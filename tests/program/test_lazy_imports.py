@@ -50,6 +50,7 @@ def test_a_loaded_model_takes_no_library_of_training_and_data(tmp_path):
         "import physio_mae_jax.types",
         "from physio_mae_jax.inference.feature_store.files import read_features",
         "from physio_mae_jax.data.window_transform import make_window",
+        "from physio_mae_jax.inference.edge.runtime import EdgeEncoder",
     ],
 )
 def test_tables_and_windows_need_no_jax(statement, tmp_path):

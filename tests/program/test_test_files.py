@@ -21,6 +21,7 @@ TESTED_BY = {
     "evaluation/results": "evaluation/test_evaluation.py",
     "experiment/configs": "test_setting_ranges.py",
     "inference/encoder_stream": "inference/test_streaming.py",
+    "inference/recording_encoder": "inference/test_encoder.py",
     "inference/encoding_config": "inference/test_arguments.py",
     "inference/notes": "inference/test_encoding_report.py",
     "inspected_windows": "inference/test_inspection.py",

@@ -11,6 +11,8 @@ from physio_mae_jax.models.layers import NORM_EPSILON
 from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.types import Params
 
+BLOCK = "block_"  # the names of the linear layers of blocks begin so
+
 
 class Sequences(NamedTuple):
     """Token sequences of a stack.

@@ -15,7 +15,7 @@ from physio_mae_jax.data.sealed_json import add_seal, read_sealed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.types import JsonObject
 
-EdgePrecision = Literal["float32"]
+EdgePrecision = Literal["float32", "int8"]
 EdgeOutput = Literal["embedding", "columns"]
 _HINT = "export the encoder again."
 _FORMAT = "edge model"
@@ -41,18 +41,48 @@ class Agreement:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Wall time of one window: median, and 10th and 90th percentile."""
+
+    median_ms: float
+    p10_ms: float
+    p90_ms: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Quantization:
+    """Calibration of a quantized graph.
+
+    Attributes:
+        num_windows: Number of windows it was calibrated with.
+        sha256: Hash of these windows.
+        agreement: Agreement of the quantized graph on held-back windows.
+    """
+
+    num_windows: int
+    sha256: str
+    agreement: Agreement
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class EdgeCard:
     """What was measured when a graph was exported.
 
     Attributes:
         num_bytes: Size of the graph.
+        float32_bytes: Size of the same graph in float32.
         float32_agreement: Agreement of the graph in float32, on synthetic windows.
+        quantization: Calibration and agreement in int8; None in float32.
+        latency: 'jax' (all processor cores), 'float32' and 'int8' (one core each).
         machine: Processor that computed it.
         versions: Library -> version.
     """
 
     num_bytes: int
+    float32_bytes: int
     float32_agreement: Agreement
+    quantization: Quantization | None
+    latency: Mapping[str, Latency]
     machine: str
     versions: Mapping[str, str]
 
@@ -134,9 +164,10 @@ def fit_channels(arrays: Mapping[str, np.ndarray], num_channels: int) -> dict[st
         num_channels: Number of channels M.
 
     Returns:
-        The inputs of a graph: 'signal' [B, M, L], 'channel_mask' and 'channel_ids' [B, M].
+        The inputs of a graph: 'signal' [B, M, L], 'channel_mask' and 'channel_ids' [B, M], and
+        'column_weight' [B, W].
     """
-    found = {}
+    found = {"column_weight": arrays["column_weight"].astype(np.float32)}
     for name, dtype in (("signal", np.float32), ("channel_mask", bool), ("channel_ids", np.int64)):
         values = arrays[name][:, :num_channels]
         missing = num_channels - values.shape[1]

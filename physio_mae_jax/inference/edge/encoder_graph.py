@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.inference.edge.block_graph import Sequences, add_block
+from physio_mae_jax.inference.edge.block_graph import BLOCK, Sequences, add_block
 from physio_mae_jax.inference.edge.contract import EdgeOutput
 from physio_mae_jax.inference.edge.graph import GraphBuilder
 from physio_mae_jax.inference.edge.token_graph import add_tokens
@@ -44,8 +44,9 @@ def check_supported(trained: TrainedModel) -> None:
 def encoder_graph(trained: TrainedModel, num_channels: int, output: EdgeOutput) -> bytes:
     """Return the graph of an encoder for one window, in float32.
 
-    Its inputs are 'signal' [1, M, L] float32, 'channel_mask' [1, M] bool and 'channel_ids' [1, M]
-    int64; 'output' is [1, D], or [1, W, D] with output='columns'.
+    Its inputs are 'signal' [1, M, L] float32, 'channel_mask' [1, M] bool, 'channel_ids' [1, M]
+    int64 and, for embeddings, 'column_weight' [1, W] float32. Its 'output' is [1, D], or
+    [1, W, D] with output='columns'.
 
     Args:
         trained: Trained model that ``check_supported`` accepts.
@@ -64,12 +65,15 @@ def encoder_graph(trained: TrainedModel, num_channels: int, output: EdgeOutput) 
     mix = _joint if is_joint else _factorized
     alone = trained.model_spec.channel_independent
     latents = mix(graph, tokens, config, params, num_channels, alone)
-    inputs = {
+    inputs: dict[str, tuple[type, tuple[int, ...]]] = {
         "signal": (np.float32, (1, num_channels, config.num_samples)),
         "channel_mask": (np.bool_, (1, num_channels)),
         "channel_ids": (np.int64, (1, num_channels)),
     }
-    shape = (1, config.width) if output == "embedding" else (1, config.num_columns, config.width)
+    shape: tuple[int, ...] = (1, config.num_columns, config.width)
+    if output == "embedding":
+        inputs["column_weight"] = (np.float32, (1, config.num_columns))
+        shape = (1, config.width)
     return graph.model(inputs, _pooled(graph, latents, output, shape), shape)
 
 
@@ -77,7 +81,7 @@ def _stack(graph: GraphBuilder, tokens: str, params: Params, of: Sequences) -> s
     """Add all blocks and the last norm over tokens [S, T, D]."""
     for layer in range(of.config.depth):
         block = jax.tree.map(lambda values, layer=layer: values[layer], params["stack"]["blocks"])
-        tokens = add_block(graph, tokens, block, of, f"block_{layer}")
+        tokens = add_block(graph, tokens, block, of, f"{BLOCK}{layer}")
     return graph.layer_norm(tokens, params["stack"]["norm"], NORM_EPSILON)
 
 
@@ -144,9 +148,16 @@ def _never(graph: GraphBuilder) -> str:
 
 def _pooled(graph: GraphBuilder, latents: str, output: EdgeOutput, shape: tuple[int, ...]) -> str:
     """Average latents [M, W, H, D] over rows, present channels and, for embeddings, columns."""
-    rows = graph.mean(latents, 2) if output == "columns" else graph.mean(latents, 1, 2)
+    rows = graph.mean(latents, 2)
     mask = graph.op("Reshape", "channel_mask", graph.constant([-1, 1, 1, 1], np.int64))
     rows = graph.op("Where", mask, rows, graph.constant(0.0))
     count = graph.op("Max", graph.total(_present(graph), 1), graph.constant(1.0))
-    summed = graph.reshape(graph.total(rows, 0), *shape)
-    return graph.op("Div", summed, graph.reshape(count, 1))
+    count = graph.reshape(count, 1)
+    if output == "embedding":
+        weight = graph.op("Reshape", "column_weight", graph.constant([1, -1, 1, 1], np.int64))
+        rows = graph.op("Mul", rows, weight)
+        count = graph.op("Mul", count, graph.reshape(graph.total("column_weight", 1), 1))
+        summed = graph.total(rows, 0, 1)
+    else:
+        summed = graph.total(rows, 0)
+    return graph.op("Div", graph.reshape(summed, *shape), count)

@@ -26,7 +26,7 @@ class GraphBuilder:
 
     def constant(self, values: object, dtype: type = np.float32) -> str:
         """Add an array; equal arrays are stored once."""
-        array = np.array(values, dtype, order="C")
+        array: np.ndarray = np.array(values, dtype, order="C")
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._names:
             name = f"constant_{len(self._names)}"

@@ -80,13 +80,11 @@ def reference_outputs(
     encoder: CompiledEncoder, windows: Mapping[str, np.ndarray], output: EdgeOutput
 ) -> np.ndarray:
     """Return the outputs [B, …] of windows of ``contract.fit_channels``, one at a time."""
-    weight = np.ones((1, encoder.config.num_columns), np.float32)
     found = []
     for row in range(len(windows["signal"])):
         one = {name: values[row : row + 1] for name, values in windows.items()}
         one["channel_ids"] = one["channel_ids"].astype(np.int32)
-        batch = one | {"column_weight": weight}
-        found.append(encoder.run(batch, "pooled" if output == "embedding" else "columns"))
+        found.append(encoder.run(one, "pooled" if output == "embedding" else "columns"))
     return np.concatenate([np.asarray(values) for values in found])
 
 
@@ -100,6 +98,8 @@ def probe_windows(trained: TrainedModel, num_channels: int) -> dict[str, np.ndar
         found["channel_mask"][1, 0] = False
         found["channel_mask"][2, 1:] = False
     found["channel_ids"] = found["channel_ids"].astype(np.int64)
+    share = np.random.default_rng(0).uniform(0.5, 1, windows["column_weight"].shape)
+    found["column_weight"] = share.astype(np.float32)
     return found
 
 

@@ -38,7 +38,7 @@ class EdgeSession:
 
     def run(self, windows: Mapping[str, np.ndarray]) -> np.ndarray:
         """Compute windows of ``contract.fit_channels``: the outputs [B, …]."""
-        names = ("signal", "channel_mask", "channel_ids")
+        names = [one.name for one in self._session.get_inputs()]
         found = [
             self._session.run(None, {name: windows[name][row : row + 1] for name in names})[0]
             for row in range(len(windows["signal"]))

@@ -66,6 +66,11 @@ class Stream:
         return self._layout.delay_seconds
 
     @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels of a window, in the order of the model."""
+        return self._layout.plan.channels
+
+    @property
     def hop_seconds(self) -> float:
         """Distance between windows, seconds."""
         return self._layout.hop_columns * self._layout.column_seconds

@@ -1,0 +1,116 @@
+"""Windows that quantization is calibrated with, and others that it is evaluated on."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.inference.arguments import sequence_of
+from physio_mae_jax.inference.edge.contract import fit_channels
+from physio_mae_jax.inference.encoding_config import EncodingConfig
+from physio_mae_jax.inference.inputs import as_recordings
+from physio_mae_jax.inference.recording_plan import EncodingPlan, ModelInput, plan_recordings
+from physio_mae_jax.inference.signal_metadata import SignalMetadata
+from physio_mae_jax.inference.window_batches import window_batches
+
+MIN_CALIBRATION, MIN_HELD_BACK = 32, 64
+_MAX_WINDOWS = 512
+_BATCH = 32
+
+
+class CalibrationWindows(NamedTuple):
+    """Windows of recordings, as inputs of a graph.
+
+    Attributes:
+        calibration, held_back: Inputs [B, …] of ``contract.fit_channels``.
+        num_channels: Number of channels M.
+        sha256: Hash of ``calibration``.
+    """
+
+    calibration: dict[str, np.ndarray]
+    held_back: dict[str, np.ndarray]
+    num_channels: int
+    sha256: str
+
+
+def calibration_windows(
+    recordings: object,
+    description: Mapping[str, object],
+    model: ModelInput,
+    num_channels: int | None,
+) -> CalibrationWindows:
+    """Cut recordings into windows, a third of them for calibration.
+
+    Every third recording is for calibration; of fewer than three, the first third of each.
+
+    Args:
+        recordings: Recordings, as for ``Encoder.encode``.
+        description: Its keyword arguments sampling_rate_hz, channels, units and gain.
+        model: Windows of the model.
+        num_channels: Number of channels M; None for that of the recordings.
+
+    Raises:
+        UserError: The recordings have too few windows or too many channels, or their description
+            is incomplete.
+    """
+    if recordings is None:
+        raise ConfigError(
+            "precision='int8' needs calibration=recordings, with sampling_rate_hz and channels as "
+            "for encode; give recordings like those that the device will encode."
+        )
+    given = as_recordings(recordings, sequence_of(SignalMetadata, description), model.channels)
+    config = EncodingConfig(rows="window", overlap=0.0, on_invalid="skip")
+    plan = plan_recordings(given.recordings, model, config, given.notes)
+    present = max((len(one.channels.channels) for one in plan.recordings), default=0)
+    count = num_channels or present
+    if present > count:
+        raise ConfigError(
+            f"num_channels is {count}, but a recording of calibration has {present} channels that "
+            "the model knows; raise it, or give fewer channels."
+        )
+    calibration, held_back = _split(plan, count)
+    sizes = len(calibration["signal"]), len(held_back["signal"])
+    if sizes[0] < MIN_CALIBRATION or sizes[1] < MIN_HELD_BACK:
+        raise DataError(
+            f"calibration gives {sum(sizes)} windows of {model.window.seconds:g} s, of which "
+            f"{sizes[0]} calibrate and {sizes[1]} are held back; at least {MIN_CALIBRATION} and "
+            f"{MIN_HELD_BACK} are needed. Give more or longer recordings."
+        )
+    return CalibrationWindows(calibration, held_back, count, _hash(calibration))
+
+
+def _split(
+    plan: EncodingPlan, num_channels: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the windows for calibration and those held back, evenly spread."""
+    total = sum(len(one.tiling.columns) for one in plan.recordings if one.tiling)
+    step = max(1, -(-total // _MAX_WINDOWS))
+    by_recording = len(plan.recordings) >= 3
+    parts: tuple[list, list] = ([], [])
+    number = 0
+    for batch in window_batches(plan, batch_size=_BATCH, num_devices=1, num_threads=2):
+        inputs = fit_channels(batch.arrays, num_channels)
+        for row, (one, column) in enumerate(batch.positions):
+            number += 1
+            is_whole = "num_valid_columns" not in batch.arrays
+            if number % step or not is_whole or not inputs["channel_mask"][row].any():
+                continue
+            first = one.recording % 3 == 0 if by_recording else 3 * column < one.num_columns
+            parts[0 if first else 1].append({name: of[row] for name, of in inputs.items()})
+    return _stacked(parts[0]), _stacked(parts[1])
+
+
+def _stacked(windows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    if not windows:
+        return {"signal": np.zeros((0, 0, 0), np.float32)}
+    return {name: np.stack([one[name] for one in windows]) for name in windows[0]}
+
+
+def _hash(windows: Mapping[str, np.ndarray]) -> str:
+    found = hashlib.sha256()
+    for name, values in sorted(windows.items()):
+        found.update(f"{name} {values.shape}".encode())
+        found.update(values.tobytes())
+    return found.hexdigest()
