@@ -172,15 +172,18 @@ def open_own_folder(
     units = choose_channel_units(
         [(str(path.relative_to(folder)), f.channel_names, f.units) for path, f in files.items()]
     )
-    manifest = manifest_path or folder / MANIFEST_NAME
     order = [c.path for c in candidates if c.path in files or c.path in unusable]
     return FolderLayout(
         set_name=name,
         label_tasks=(task,) if task else (),
         processing=_processing(candidates),
         found=tuple(_references(folder, order, files, unusable, file_labels, task, units)),
-        **(load_terms(manifest) if manifest.is_file() else {}),
+        **_terms(manifest_path or folder / MANIFEST_NAME),
     )
+
+
+def _terms(manifest: Path) -> dict[str, str]:
+    return load_terms(manifest) if manifest.is_file() else {}
 
 
 def _references(
