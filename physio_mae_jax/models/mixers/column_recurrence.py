@@ -52,7 +52,7 @@ def mix_columns(
     backward: Direction,
     angles: jax.Array,
     times: jax.Array,
-    mask: jax.Array,
+    mask: jax.Array | None,
     chunk_columns: int,
 ) -> jax.Array:
     """Sum, for each token, what all columns wrote, with a decay over the time between them.
@@ -65,7 +65,8 @@ def mix_columns(
         forward, backward: The two directions.
         angles: [n / 2] float32, rotation per column of time.
         times: [N, K] int, time column, ascending.
-        mask: [N, K, R] bool, False = padding, which writes nothing and takes no time.
+        mask: [N, K, R] bool, False = padding, which writes nothing and takes no time; None if all
+            tokens are valid.
         chunk_columns: Columns q of a chunk; a matter of speed only.
 
     Returns:
@@ -73,12 +74,17 @@ def mix_columns(
     """
     num_columns, num_rows = values.shape[1:3]
     size = min(chunk_columns, num_columns)
-    since, until = _gaps(times, mask.any(axis=-1))
+    since, until = _gaps(times, None if mask is None else mask.any(axis=-1))
+    if mask is not None:
+        forward, backward = (
+            given._replace(write=jnp.where(mask[..., None], given.write, 0))
+            for given in (forward, backward)
+        )
     values, times = _split(values, size), _split(times, size)
     elapsed = (times - times[:, :, :1]).astype(jnp.float32)
     turns = jnp.repeat(elapsed, num_rows, axis=-1)[..., None] * angles
-    ahead = _chunked(forward, since, turns, mask, size, is_backward=False)
-    back = _chunked(backward, until, turns, mask, size, is_backward=True)
+    ahead = _chunked(forward, since, turns, size, is_backward=False)
+    back = _chunked(backward, until, turns, size, is_backward=True)
     tokens = values.reshape(*values.shape[:2], -1, *values.shape[4:])
     mixed = _within_chunks(tokens, ahead, back)
     between = jnp.diff(times[:, :, 0], axis=1).astype(jnp.float32)[..., None] * angles
@@ -88,11 +94,14 @@ def mix_columns(
     return mixed[:, :num_columns].astype(values.dtype)
 
 
-def _gaps(times: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _gaps(times: jax.Array, valid: jax.Array | None) -> tuple[jax.Array, jax.Array]:
     """Return the time since the previous and until the next valid column, [N, K] float32.
 
     It is 0 in padding, and where there is no such column.
     """
+    if valid is None:
+        gap = jnp.diff(times, axis=1).astype(jnp.float32)
+        return jnp.pad(gap, [(0, 0), (1, 0)]), jnp.pad(gap, [(0, 0), (0, 1)])
     limits = jnp.iinfo(times.dtype)
     previous = jax.lax.cummax(jnp.where(valid, times, limits.min), axis=1)[:, :-1]
     following = jax.lax.cummin(jnp.where(valid, times, limits.max), axis=1, reverse=True)[:, 1:]
@@ -103,10 +112,10 @@ def _gaps(times: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Array]:
     return since.astype(jnp.float32), until.astype(jnp.float32)
 
 
-def _split(values: jax.Array, size: int) -> jax.Array:
-    """Cut [N, K, …] into [N, C, q, …], repeating the last column to fill the last chunk."""
+def _split(values: jax.Array, size: int, fill: str = "edge") -> jax.Array:
+    """Cut [N, K, …] into [N, C, q, …]; ``fill`` is the mode of ``jnp.pad`` for the last chunk."""
     rest = [(0, 0)] * (values.ndim - 2)
-    padded = jnp.pad(values, [(0, 0), (0, -values.shape[1] % size), *rest], mode="edge")
+    padded = jnp.pad(values, [(0, 0), (0, -values.shape[1] % size), *rest], mode=fill)
     return padded.reshape(values.shape[0], -1, size, *values.shape[2:])
 
 
@@ -114,7 +123,6 @@ def _chunked(
     direction: Direction,
     gap: jax.Array,
     turns: jax.Array,
-    mask: jax.Array,
     size: int,
     *,
     is_backward: bool,
@@ -122,11 +130,9 @@ def _chunked(
     """Cut a direction into chunks; ``gap`` [N, K] is the time that its state decays for before k,
     ``turns`` [N, C, T, n / 2] the rotation of each token.
     """
-    num_filled = -gap.shape[1] % size
-    mask = jnp.pad(mask, [(0, 0), (0, num_filled), (0, 0)])
-    gap = jnp.pad(gap, [(0, 0), (0, num_filled)]).reshape(gap.shape[0], -1, size)
-    write = _split(direction.write, size)
-    write = jnp.where(mask.reshape(*write.shape[:4], 1), write, 0)
+    # The columns that fill the last chunk write nothing and take no time.
+    gap = _split(gap, size, "constant")
+    write = _split(direction.write, size, "constant")
     rate = _split(direction.rate, size)
     decay, scale = (-rate * gap[..., None]).swapaxes(2, 3), _log_scale(rate).swapaxes(2, 3)
     if is_backward:
@@ -167,7 +173,8 @@ def _weights(
     seen = jnp.tri(size, k=0 if includes_own else -1, dtype=bool)
     # Masked before the exponential: afterwards, gradients would be 0 · inf.
     inner = jnp.exp(jnp.where(seen, between + scale[..., None, :], -jnp.inf))
-    return inner, jnp.exp(jnp.cumsum(decay, axis=-1)), jnp.exp(between[..., -1, :] + scale)
+    entry = jnp.exp(decay[..., :1] + between[..., 0])
+    return inner, entry, jnp.exp(between[..., -1, :] + scale)
 
 
 def _turned(features: jax.Array, angle: jax.Array) -> jax.Array:

@@ -48,13 +48,12 @@ class StateSpace(nn.Module):
     def __call__(self, tokens: jax.Array, geometry: Geometry) -> ResidualBranch:
         """Mix [B, M, K, R, D] along K; all R rows of a column are at the time of the first."""
         cfg = self.settings
-        batch, channels, columns, rows, width = tokens.shape
+        _, channels, columns, rows, width = tokens.shape
         flat = tokens.reshape(-1, columns, rows, width)
         times = jnp.repeat(geometry.times[:, :, 0], channels, axis=0)
-        mask = jnp.ones((batch, columns, rows), bool)
-        if geometry.token_mask is not None:
-            mask = geometry.token_mask
-        mask = jnp.repeat(mask, channels, axis=0)
+        mask = geometry.token_mask
+        if mask is not None:
+            mask = jnp.repeat(mask, channels, axis=0)
         gate, value = jnp.split(self._linear(2 * width, "gate_and_value", flat), 2, axis=-1)
         state = self._linear(4 * cfg.state_size, "state", flat)
         read, write, read_back, write_back = jnp.split(state, 4, axis=-1)
@@ -102,10 +101,14 @@ class StateSpace(nn.Module):
         layer = make_linear(features, cfg.attention_rank_ratio, cfg.dtype, name, use_bias=False)
         return save_for_backward(layer(tokens))
 
-    def _rates(self, tokens: jax.Array, mask: jax.Array) -> jax.Array:
+    def _rates(self, tokens: jax.Array, mask: jax.Array | None) -> jax.Array:
         """Return the rates of decay [N, K, 2 h] of each column, from the mean of its rows."""
-        count = jnp.maximum(mask.sum(axis=-1, keepdims=True), 1)
-        valid = jnp.where(mask[..., None], tokens.astype(jnp.float32), 0.0)
+        tokens = tokens.astype(jnp.float32)
+        if mask is None:
+            mean = tokens.mean(axis=2)
+        else:
+            count = jnp.maximum(mask.sum(axis=-1, keepdims=True), 1)
+            mean = jnp.where(mask[..., None], tokens, 0.0).sum(axis=2) / count
         layer = Linear(
             2 * self.settings.num_heads,
             dtype=jnp.float32,
@@ -113,7 +116,7 @@ class StateSpace(nn.Module):
             bias_init=_log_spaced_rates,
             name="rate",
         )
-        return _MIN_RATE + nn.softplus(layer(valid.sum(axis=2) / count))
+        return _MIN_RATE + nn.softplus(layer(mean))
 
     def _skip(self) -> jax.Array:
         """Return the weight [h, 1] with which each head passes a token on unmixed."""

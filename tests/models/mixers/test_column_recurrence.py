@@ -75,6 +75,11 @@ def test_chunks_of_any_length_are_the_recurrence(chunk_columns):
     assert relative(found, column_by_column(*given), MASKED) < 1e-5
 
 
+def test_no_mask_is_that_all_are_valid():
+    given = (VALUES, FORWARD, BACKWARD, ANGLES, TIMES)
+    np.testing.assert_array_equal(MIX(*given, None, 8), MIX(*given, WHOLE, 8))
+
+
 def test_half_precision_is_near():
     half = jnp.bfloat16
     forward, backward = (
@@ -151,7 +156,7 @@ def gradients():
 
     def loss(given, times, chunk_columns):
         values, forward, backward, angles = given
-        mixed = mix_columns(values, forward, backward, angles, times, WHOLE, chunk_columns)
+        mixed = mix_columns(values, forward, backward, angles, times, None, chunk_columns)
         return (mixed * jnp.cos(jnp.arange(mixed.size).reshape(mixed.shape))).sum()
 
     return jax.jit(jax.grad(loss), static_argnums=2)

@@ -85,8 +85,22 @@ def test_a_stack_is_its_layers_in_order():
     np.testing.assert_allclose(found, wanted, atol=2e-5)
 
 
+def test_an_absent_channel_changes_no_other():
+    stack = Stack(SETTINGS._replace(attention_every=2), 2, "none")
+    tokens = jax.random.normal(jax.random.key(0), (1, 2, 6, 2, 16))
+    times = geometry_of([0, 1, 4, 5, 9, 11]).times
+    variables = random_variables(stack, tokens, times, jnp.ones((1, 2), bool))
+    mix = jax.jit(stack.apply)
+    both, first = jnp.ones((1, 2), bool), jnp.array([[True, False]])
+    found, wanted = (
+        mix(variables, given, times, first)[:, 0] for given in (tokens.at[:, 1].set(9.0), tokens)
+    )
+    np.testing.assert_array_equal(found, wanted)
+    assert np.abs(mix(variables, tokens, times, both)[:, 0] - wanted).max() > 1e-3
+
+
 def test_every_parameter_of_a_hybrid_learns():
-    stack = Stack(SETTINGS._replace(attention_every=2), 3, "full")
+    stack = Stack(SETTINGS._replace(attention_every=2), 2, "full")
     tokens = jax.random.normal(jax.random.key(0), (1, 1, 6, 2, 16))
     given = (geometry_of([0, 1, 4, 5, 9, 11]).times, jnp.ones((1, 1), bool))
     variables = random_variables(stack, tokens, *given)
