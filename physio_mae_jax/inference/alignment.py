@@ -1,5 +1,6 @@
 """Lag of a pulse after its ECG, by the time steps of a model or by beat times."""
 
+import functools
 from collections.abc import Mapping
 
 import jax
@@ -13,6 +14,7 @@ from physio_mae_jax.inference.inspection import one_recording
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
 from physio_mae_jax.objectives.contrastive import split_modalities
+from physio_mae_jax.objectives.pretraining import MaskedModel
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals.channels import canonical_name
 from physio_mae_jax.signals.lagged_similarity import paired_similarity
@@ -120,14 +122,6 @@ def _lag_scores(trained: TrainedModel, windows: list[Example]) -> np.ndarray:
     """Return the cosine of the time steps of both channels at every lag: [n, A]."""
     spec = trained.model_spec
     model, lags = spec.build(), spec.contrastive.lags(spec.model)
-
-    @jax.jit
-    def score(params: Params, batch: dict[str, jax.Array]) -> jax.Array:
-        examples = Windows.of(split_modalities(batch))
-        steps = model.apply({"params": params}, examples, method="embed_steps").steps
-        cosine = paired_similarity(steps[::2], steps[1::2], lags)
-        return cosine * spec.contrastive.temperature
-
     parts = []
     for start in range(0, len(windows), _BATCH):
         chunk = windows[start : start + _BATCH]
@@ -135,8 +129,18 @@ def _lag_scores(trained: TrainedModel, windows: list[Example]) -> np.ndarray:
         batch = {
             name: jnp.asarray(np.stack([one[name] for one in padded])) for name in MODEL_INPUTS
         }
-        parts.append(np.asarray(score(trained.params, batch))[: len(chunk)])
-    return np.concatenate(parts)
+        logits = _lag_logits(model, lags, trained.params, batch)
+        parts.append(np.asarray(logits)[: len(chunk)])
+    return np.concatenate(parts) * spec.contrastive.temperature
+
+
+@functools.partial(jax.jit, static_argnames=("model", "lags"))
+def _lag_logits(
+    model: MaskedModel, lags: tuple[int, ...], params: Params, batch: dict[str, jax.Array]
+) -> jax.Array:
+    examples = Windows.of(split_modalities(batch))
+    steps = model.apply({"params": params}, examples, method="embed_steps").steps
+    return paired_similarity(steps[::2], steps[1::2], lags)
 
 
 def _best_lags(trained: TrainedModel, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -33,7 +33,7 @@ def draw_retrieval(results: JsonMapping) -> Figure:
     recall.plot(indices, chance, "k_", markersize=18, label="chance")
     recall.set_xticks(indices, labels, fontsize=8)
     recall.set_ylabel("recall@1")
-    recall.legend()
+    recall.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, fontsize=8)
     for encoder, delay in delays.items():
         axes[1].plot(
             delay["true_seconds"],
