@@ -7,12 +7,14 @@ import sys
 import numpy as np
 import pytest
 
+from physio_mae_jax import Encoder
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.inference.edge import export
 from physio_mae_jax.inference.edge.contract import Agreement, fit_channels, read_edge_model
 from physio_mae_jax.inference.edge.encoder_graph import check_supported
 from physio_mae_jax.inference.edge.parity import agreement_of, require_float32, require_int8
 from physio_mae_jax.inference.edge.session import EdgeSession
+from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from tests.encoders import encoder, untrained
 
 JOINT = {"encoder_attention": "joint", "decoder_attention": "joint"}
@@ -45,6 +47,18 @@ def test_a_graph_agrees_with_jax(variant, tmp_path, onnx):
     assert contract.card.num_bytes == len(graph)
     assert 0 < contract.card.float32_agreement.relative_error < 1e-5
     assert sorted(one.name for one in tmp_path.iterdir()) == ["m.onnx", "m.onnx.json"]
+
+
+def test_channels_that_are_encoded_alone(tmp_path, onnx):
+    plain = untrained()
+    model_spec = dataclasses.replace(
+        plain.model_spec, contrastive=ContrastiveConfig(weight=1.0, projection_width=8)
+    )
+    alone = plain._replace(model_spec=model_spec, params={"autoencoder": plain.params})
+    assert alone.model_spec.channel_independent
+    made = Encoder(alone, batch_size=1, num_devices=1)
+    for output in ("embedding", "columns"):
+        made.export_edge(tmp_path / f"{output}.onnx", num_channels=2, output=output)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 12])

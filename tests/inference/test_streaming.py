@@ -87,6 +87,15 @@ def test_the_size_of_chunks_changes_nothing(made, rate_hz):
     assert all(one == found[0] for one in found)
 
 
+def test_windows_may_be_further_apart_than_they_are_long(made):
+    found = []
+    for chunk in (7, 10_000):
+        rows = rows_of(opened(made[1], 250.0, hop_seconds=5.0), signal(250.0), chunk)
+        assert [row.start_seconds for row in rows] == [0, 5, pytest.approx(7.2)]
+        found.append(by_column(rows))
+    assert found[0] == found[1]
+
+
 def test_a_gap_rejects_the_windows_that_it_touches(made):
     values = signal(250.0).copy()
     values[0, 1400:1410] = np.inf

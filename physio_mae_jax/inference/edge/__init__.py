@@ -13,10 +13,10 @@ Modules::
     export         export of an encoder as a graph that agrees with JAX
     extra          import of the optional libraries
     graph          a builder of ONNX graphs
-    latency        time that a window takes, of several programs in turn on this machine
     parity         agreement of a graph with JAX on the same windows
     quantization   static quantization of the linear layers of a graph to 8 bits
     runtime        encoding on a device: NumPy and onnxruntime instead of JAX
-    session        a graph loaded for computation on this machine's processor
+    session        a graph loaded for computation on this machine's processor, and the time that
+                   programs take
     token_graph    from a window to tokens, as nodes of a graph
 """

@@ -20,7 +20,6 @@ from physio_mae_jax.inference.edge.contract import (
 from physio_mae_jax.inference.edge.encoder_graph import check_supported, encoder_graph
 from physio_mae_jax.inference.edge.extra import optional
 from physio_mae_jax.inference.edge.graph import OPSET
-from physio_mae_jax.inference.edge.latency import measure_latency
 from physio_mae_jax.inference.edge.parity import (
     agreement_of,
     probe_windows,
@@ -30,7 +29,7 @@ from physio_mae_jax.inference.edge.parity import (
     require_int8,
 )
 from physio_mae_jax.inference.edge.quantization import quantize
-from physio_mae_jax.inference.edge.session import EdgeSession
+from physio_mae_jax.inference.edge.session import EdgeSession, measure_latency
 from physio_mae_jax.inference.recording_plan import ModelInput
 from physio_mae_jax.inference.trained_model import TrainedModel, fingerprint_of
 from physio_mae_jax.local_paths import local_path
