@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from physio_mae_jax.data.json_reader import parse_json, read_json_lines
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.printable import printable_lines, show
+from physio_mae_jax.types import JsonObject, Untyped
 
 if TYPE_CHECKING:
     from physio_mae_jax.inference.streaming.stream import Stream
@@ -53,7 +54,7 @@ def _run(options: argparse.Namespace) -> None:
     _write(stream.flush())
 
 
-def _open(options: argparse.Namespace, given: dict[str, Any]) -> "Stream":
+def _open(options: argparse.Namespace, given: JsonObject) -> "Stream":
     """Open the stream of a graph, or of a model that JAX encodes."""
     settings = given | {"hop_seconds": options.hop_seconds}
     if options.model.endswith(".onnx"):
@@ -93,7 +94,7 @@ def _samples(where: str, content: object) -> np.ndarray:
     return samples
 
 
-def _recording(path: str, given: dict[str, Any]) -> tuple[dict[str, Any], Iterator[np.ndarray]]:
+def _recording(path: str, given: JsonObject) -> tuple[JsonObject, Iterator[np.ndarray]]:
     """Open a recording: its description, what is given of it first, and its samples in pieces."""
     from physio_mae_jax.data.formats.folder import open_file  # loads the readers of all formats
 
@@ -122,7 +123,7 @@ def _recording(path: str, given: dict[str, Any]) -> tuple[dict[str, Any], Iterat
     return found, pieces()
 
 
-def _write(rows: Iterable[Any]) -> None:
+def _write(rows: Iterable[Untyped]) -> None:
     """Print rows, each at once, so that a reader need not wait for the next."""
     for row in rows:
         print(json.dumps(row.to_json()), flush=True)

@@ -22,6 +22,10 @@ Settings = Mapping[str, Any]
 Params = dict[str, Any]
 # Any nesting of containers that JAX knows, with any leaves.
 PyTree = Any
+# An object of a library without types: a module of an optional extra, or what it makes.
+Untyped = Any
+# Keyword arguments that are handed on to a function, which types and checks them.
+Options = Any
 # Arrays by name, on the host or on devices, such as the entries of a batch.
 Arrays: TypeAlias = "Mapping[str, np.ndarray | jax.Array]"
 # Embeddings of recordings: one array of all, or an array of each.

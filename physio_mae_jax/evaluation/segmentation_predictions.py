@@ -3,13 +3,14 @@
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from physio_mae_jax.atomic_files import atomic_write
 from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.windows import WindowReader
+from physio_mae_jax.types import JsonObject
 
 _UNKNOWN = -1
 
@@ -109,7 +110,7 @@ class SegmentationPredictions:
 
     def save(self, path: Path) -> None:
         """Write the fields as an npz file of plain arrays, atomically."""
-        arrays: dict[str, Any] = {
+        arrays: JsonObject = {
             field.name: np.asarray(getattr(self, field.name)) for field in dataclasses.fields(self)
         }
         with atomic_write(path) as temporary, temporary.open("wb") as file:

@@ -5,7 +5,7 @@ import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from physio_mae_jax.inference.saved_model import load_model, save_model
 from physio_mae_jax.inference.trained_model import TrainedModel, fingerprint_of, load_checkpoint
 from physio_mae_jax.inference.window_batches import window_batches
 from physio_mae_jax.inference.window_inspection import WindowInspection
-from physio_mae_jax.types import JsonObject
+from physio_mae_jax.types import JsonObject, Options
 
 if TYPE_CHECKING:
     from physio_mae_jax.inference.streaming.stream import Stream
@@ -119,17 +119,19 @@ class Encoder(WindowInspection, RecordingEncoder):
         """
         return save_model(self.trained, folder, sequence_of(Card, texts), dtype=dtype)
 
-    def export(self, path: str | Path, **settings: Any) -> Path:
+    def export(self, path: str | Path, **settings: Options) -> Path:
         """Write a program that runs with JAX alone; arguments as for ``export.export_encoder``."""
         return export_encoder(self.trained, path, **settings)
 
-    def export_edge(self, path: str | Path, **settings: Any) -> Path:
+    def export_edge(self, path: str | Path, **settings: Options) -> Path:
         """Write an ONNX graph for devices; arguments as for ``edge.export.export_edge``."""
         from physio_mae_jax.inference.edge.export import export_edge  # takes onnx
 
         return export_edge(self.trained, self.input, path, **settings)
 
-    def stream(self, *, output: str = "pooled", hop_seconds: object = None, **of: Any) -> "Stream":
+    def stream(
+        self, *, output: str = "pooled", hop_seconds: object = None, **of: Options
+    ) -> "Stream":
         """Open a stream that encodes a signal while it is received, see ``streaming.stream``.
 
         Args:

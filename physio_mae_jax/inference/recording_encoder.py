@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from physio_mae_jax.inference.inputs import as_recordings
 from physio_mae_jax.inference.notes import Note
 from physio_mae_jax.inference.recording_plan import ModelInput, rows_of
 from physio_mae_jax.inference.signal_metadata import SignalMetadata
-from physio_mae_jax.types import Embeddings
+from physio_mae_jax.types import Embeddings, Options
 
 
 class Encoded(NamedTuple):
@@ -57,7 +57,7 @@ class RecordingEncoder:
         """Return the row names of output='channels' for a recording with such channels."""
         return rows_of(names, self.input, derive_leads=derive_leads)
 
-    def encode(self, signal: object, **settings: Any) -> Embeddings:
+    def encode(self, signal: object, **settings: Options) -> Embeddings:
         """Return embeddings; arguments as for ``encode_with_report``."""
         return self.encode_with_report(signal, **settings).embeddings
 
@@ -116,13 +116,13 @@ class RecordingEncoder:
         stacked = pooled or not isinstance(signal, list | tuple)
         return Encoded(np.stack(rows) if stacked else rows, report)
 
-    def encode_file(self, path: str | Path, **options: Any) -> Encoded:
+    def encode_file(self, path: str | Path, **options: Options) -> Encoded:
         """Encode a file of any format that training reads; see ``encode_files.encode_file``."""
         from physio_mae_jax.inference.encode_files import encode_file  # loads the data pipeline
 
         return Encoded(*encode_file(self.encode_source, path, **options))
 
-    def encode_folder(self, path: str | Path, **options: Any) -> Encoded:
+    def encode_folder(self, path: str | Path, **options: Options) -> Encoded:
         """Encode all recordings of a folder; see ``encode_files.encode_folder``."""
         from physio_mae_jax.inference.encode_files import encode_folder
 

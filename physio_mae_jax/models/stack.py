@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -21,6 +20,7 @@ from physio_mae_jax.models.rematerialization import SAVED_NAME
 from physio_mae_jax.models.residual import DROP_PATH
 from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.signals import patches
+from physio_mae_jax.types import PyTree
 
 
 def _is_saveable(primitive: Primitive, *_: object, **parameters: object) -> bool:
@@ -130,7 +130,7 @@ class _Group(nn.Module):
         return last(tokens, geometry, sequence_mask)
 
 
-def _scanned(module: Callable[..., nn.Module], length: int, unroll: bool) -> Callable[..., Any]:
+def _scanned(module: Callable[..., nn.Module], length: int, unroll: bool) -> Callable[..., PyTree]:
     """Repeat a module: parameters have a leading axis, over which one compiled call is scanned."""
     return nn.scan(
         module,

@@ -1,11 +1,11 @@
 """A builder of ONNX graphs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from physio_mae_jax.inference.edge.extra import optional
+from physio_mae_jax.types import Options, Params, Untyped
 
 OPSET = 20  # the first with Gelu
 _IR_VERSION = 9  # the oldest that may hold this opset
@@ -20,8 +20,8 @@ class GraphBuilder:
     def __init__(self) -> None:
         """Begin an empty graph."""
         self._onnx = optional("onnx")
-        self._nodes: list[Any] = []
-        self._constants: list[Any] = []
+        self._nodes: list[Untyped] = []
+        self._constants: list[Untyped] = []
         self._names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def constant(self, values: object, dtype: type = np.float32) -> str:
@@ -34,7 +34,7 @@ class GraphBuilder:
             self._names[key] = name
         return self._names[key]
 
-    def op(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+    def op(self, kind: str, *inputs: str, name: str = "", **attributes: Options) -> str:
         """Add a node of one result.
 
         Args:
@@ -46,7 +46,7 @@ class GraphBuilder:
         return self.split(kind, 1, *inputs, name=name, **attributes)[0]
 
     def split(
-        self, kind: str, num_results: int, *inputs: str, name: str = "", **attributes: Any
+        self, kind: str, num_results: int, *inputs: str, name: str = "", **attributes: Options
     ) -> list[str]:
         """Add a node of several results; arguments as for ``op``."""
         name = name or f"{kind}_{len(self._nodes)}"
@@ -76,7 +76,7 @@ class GraphBuilder:
         scale, bias = self.constant(params["scale"]), self.constant(params["bias"])
         return self.op("LayerNormalization", value, scale, bias, axis=-1, epsilon=epsilon)
 
-    def linear(self, value: str, params: Mapping[str, Any], name: str) -> str:
+    def linear(self, value: str, params: Params, name: str) -> str:
         """Apply a linear layer, of a full matrix or of low rank ('down', then 'up')."""
         if "down" in params:
             return self.linear(
@@ -105,7 +105,7 @@ class GraphBuilder:
         """
         helper = self._onnx.helper
 
-        def described(name: str, dtype: type, shape: Sequence[int]) -> Any:
+        def described(name: str, dtype: type, shape: Sequence[int]) -> Untyped:
             kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
             return helper.make_tensor_value_info(name, kind, list(shape))
 

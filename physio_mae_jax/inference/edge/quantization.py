@@ -11,12 +11,12 @@ import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from physio_mae_jax.inference.edge.block_graph import BLOCK
 from physio_mae_jax.inference.edge.extra import optional
+from physio_mae_jax.types import Untyped
 
 # Percentile of the magnitudes of an activation that its range covers; the rest is clipped.
 _PERCENTILE = 99.99
@@ -44,7 +44,7 @@ def quantize(graph: bytes, windows: Mapping[str, np.ndarray]) -> bytes:
         graph: Graph in float32, of ``encoder_graph``.
         windows: Inputs [B, …] for calibration.
     """
-    tools: Any = optional("onnxruntime.quantization")
+    tools: Untyped = optional("onnxruntime.quantization")
     made = optional("onnx").load_from_string(graph).graph
     names = [one.name for one in made.input]
     layers = [node.name for node in made.node if node.op_type == "MatMul" and BLOCK in node.name]

@@ -6,7 +6,7 @@ which are else interpolated, and for the band-pass of a model that has one.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from physio_mae_jax.inference.streaming.stream import Stream
 from physio_mae_jax.inference.window_batches import WindowBatch, stack_windows, window_batches
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.setting_kinds import Number
+from physio_mae_jax.types import Options
 
 _BATCH = 16  # windows read at a time; they are encoded one by one
 _THREADS = Number(low=1, high=256, whole=True, example=1)
@@ -106,7 +107,7 @@ class EdgeEncoder(RecordingEncoder):
         averaged = average_windows(plan, self._run_all(batches), config.output, size)
         return [one.embedding for one in averaged], report_of(plan, averaged)
 
-    def stream(self, *, hop_seconds: object = None, **description: Any) -> Stream:
+    def stream(self, *, hop_seconds: object = None, **description: Options) -> Stream:
         """Open a stream of the output of the graph; arguments as for ``Encoder.stream``.
 
         A stream shorter than a window cannot be encoded: its ``flush`` raises a DataError.
