@@ -128,7 +128,9 @@ def _unknown_setting(text: str, argv: list[str]) -> str:
 def report_error(error: Exception) -> int:
     """Print an error, without a traceback where the user can fix it; return the exit status."""
     for handler in (*_LOG.handlers, *logging.getLogger().handlers):
-        handler.flush()
+        # The stream may be gone, such as that of a terminal that was closed.
+        if not getattr(getattr(handler, "stream", None), "closed", False):
+            handler.flush()
     # At exit the interpreter would print leftovers of a failed save below our line.
     sys.unraisablehook = lambda unraisable: None
     threading.excepthook = lambda ended: None
