@@ -33,7 +33,7 @@ _MAX_DESCRIPTION_BYTES = 2 << 30
 _FORMER_MODEL_SPEC = "contract"  # of version 0.1
 # Model settings that affect the execution, not the result.
 _EXECUTION_SETTINGS = ("attention_implementation", "remat", "unroll_layers")
-# Values of settings before they were introduced, by section.
+# Values of settings that a specification omits, by section.
 _DEFAULTS = {
     section: {
         field.name: field.default
@@ -286,8 +286,11 @@ def reject_other_model(directory: Path, saved: JsonObject, model_spec: JsonMappi
     # JSON round trip, so that tuples compare equal to lists.
     ours = json.loads(json.dumps(model_spec))
     theirs = {name: held if isinstance(held, dict) else {} for name, held in saved.items()}
+    # Either may omit settings at their defaults.
     for section, defaults in json.loads(json.dumps(_DEFAULTS)).items():
         theirs[section] = defaults | theirs.get(section, {})
+        if section in ours:
+            ours[section] = defaults | ours[section]
     different = [
         f"{section}.{name}: {theirs.get(section, {}).get(name)!r} in the run, {value!r} in the "
         "config"
