@@ -39,10 +39,7 @@ class ResidualBranch(NamedTuple):
         example_mask = example_mask.astype(jnp.float32)
         if self.bias is not None:
             return self._replace(example_mask=example_mask)
-        rest = [1] * (self.values.ndim - 1)
-        return ResidualBranch(
-            self.values * example_mask.reshape(-1, *rest).astype(self.values.dtype)
-        )
+        return self.scaled(example_mask)
 
     def scaled(self, factor: jax.Array | None) -> "ResidualBranch":
         """Scale the branch of each example by ``factor`` [B]; None for no change."""
