@@ -18,6 +18,7 @@ from physio_mae_jax.objectives.pretraining import MaskedModel
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals.channels import canonical_name
 from physio_mae_jax.signals.lagged_similarity import paired_similarity
+from physio_mae_jax.signals.peak_interpolation import peak_shift
 from physio_mae_jax.signals.pulse_alignment import (
     BeatTimes,
     PulseAlignment,
@@ -150,10 +151,8 @@ def _best_lags(trained: TrainedModel, scores: np.ndarray) -> tuple[np.ndarray, n
     inner = np.clip(best, 1, max(1, scores.shape[1] - 2))
     shift = np.zeros(len(scores))
     if scores.shape[1] > 2:
-        before, middle, after = (scores[rows, inner + offset] for offset in (-1, 0, 1))
-        bend = before - 2 * middle + after
-        vertex = 0.5 * (before - after) / np.where(bend < 0, bend, -np.inf)
-        shift = np.where(inner == best, np.clip(vertex, -0.5, 0.5), 0.0)
+        vertex = peak_shift(*(scores[rows, inner + i] for i in (-1, 0, 1)))
+        shift = np.where(inner == best, vertex, 0.0)
     lags = np.asarray(spec.contrastive.lags(spec.model))[best] + shift
     confidence = np.clip(scores[rows, best], 0.0, 1.0)
     return lags * spec.contrastive.step_seconds(spec.model), confidence

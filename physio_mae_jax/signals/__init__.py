@@ -16,6 +16,7 @@ Modules::
     lagged_similarity   similarity of two sequences of vectors at their best lag
     noise_simulator     EEG and sensor noise simulators, as seeded random processes
     patches             splitting signals and scalograms into time columns and patches, and back
+    peak_interpolation  position of a peak between samples
     preprocess          host-side processing of a window: resampling and normalization (NumPy and
                         SciPy)
     pulse_alignment     lag of a pulse wave after its ECG over time: pulse arrival times

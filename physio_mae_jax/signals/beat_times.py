@@ -8,6 +8,8 @@ from an R peak to it is the pulse arrival time to that point.
 import numpy as np
 from scipy import signal as scipy_signal
 
+from physio_mae_jax.signals.peak_interpolation import peak_shift
+
 # Most of a QRS complex, and little of T waves (Pan & Tompkins 1985, IEEE TBME 32:230).
 _QRS_BAND_HZ = (5.0, 20.0)
 _QRS_SECONDS = 0.10
@@ -110,7 +112,4 @@ def _peaks(height: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
 def _refine(height: np.ndarray, peaks: np.ndarray, sampling_rate_hz: float) -> np.ndarray:
     """Return the times of peaks between samples, by a parabola through three of them."""
     inner = np.clip(peaks, 1, len(height) - 2)
-    before, middle, after = height[inner - 1], height[inner], height[inner + 1]
-    bend = before - 2 * middle + after
-    shift = np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, 1.0), 0.0)
-    return (inner + np.clip(shift, -0.5, 0.5)) / sampling_rate_hz
+    return (inner + peak_shift(*(height[inner + i] for i in (-1, 0, 1)))) / sampling_rate_hz
