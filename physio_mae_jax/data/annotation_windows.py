@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from physio_mae_jax.data.labels import check_classes, get_task
+from physio_mae_jax.data.labels import check_classes, common_classes, get_task
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.window_starts import WindowStarts
 from physio_mae_jax.data.windows import WindowReader
-from physio_mae_jax.errors import DataError
 from physio_mae_jax.types import JsonMapping
 
 _LOG = logging.getLogger(__name__)
@@ -61,12 +60,7 @@ def annotation_windows(
             "task %s: %d annotations are excluded: near an end or a gap, or shorter than a window",
             *(task, num_excluded),
         )
-    classes = {tuple(description["classes"]) for description in descriptions.values()}
-    if len(classes) != 1:
-        raise DataError(
-            f"task {task!r} has different classes in the data sets; evaluate them separately."
-        )
-    names = classes.pop()
+    names = common_classes(descriptions.values(), task)
     table = np.asarray(windows, np.int64).reshape(-1, 5)
     for recording, label in set(zip(table[:, 0].tolist(), table[:, 4].tolist(), strict=True)):
         check_classes([label], names, task, source, recording)

@@ -148,7 +148,7 @@ def collect_instances(
     """List the labeled instances of some recordings.
 
     Args:
-        source: AlignedTracks prepared data sets.
+        source: Joined prepared data sets.
         reader: Window reader of ``source``.
         indices: Recording indices in ``source``.
         config: Task, classes and window selection.

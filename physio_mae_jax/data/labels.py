@@ -2,7 +2,7 @@
 
 import csv
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def recording_labels(source: ConcatSource, indices: Sequence[int], task: str) ->
     """Look up the labels of recordings.
 
     Args:
-        source: AlignedTracks prepared data sets.
+        source: Joined prepared data sets.
         indices: Recording indices in ``source``.
         task: Task of level 'recording' that every data set has with the same classes.
 
@@ -52,12 +52,7 @@ def recording_labels(source: ConcatSource, indices: Sequence[int], task: str) ->
             raise DataError(f"task {task!r} labels {description['level']}s, not whole recordings.")
         assert isinstance(origin, PreparedSource)
         labels.append(origin.records[position].labels.get(task))
-    classes = {tuple(description["classes"]) for description in found.values()}
-    if len(classes) != 1:
-        raise DataError(
-            f"task {task!r} has different classes in the data sets; evaluate them separately."
-        )
-    names = classes.pop()
+    names = common_classes(found.values(), task)
     values = np.zeros((len(labels), len(names)), np.int8)
     exclusive = all(description["exclusive"] for description in found.values())
     for index, row, record_labels in zip(indices, values, labels, strict=True):
@@ -112,6 +107,24 @@ def check_classes(
                 f"{task!r}, which has {len(classes)} classes, indexed from 0; fix its labels and "
                 "prepare it again."
             )
+
+
+def common_classes(descriptions: Iterable[JsonMapping], task: str) -> tuple[str, ...]:
+    """Return the classes of a task, which all data sets must have in common.
+
+    Args:
+        descriptions: Description of the task in each data set, of ``get_task``.
+        task: Its name, for the error.
+
+    Raises:
+        DataError: Data sets differ in the classes.
+    """
+    classes = {tuple(description["classes"]) for description in descriptions}
+    if len(classes) != 1:
+        raise DataError(
+            f"task {task!r} has different classes in the data sets; evaluate them separately."
+        )
+    return classes.pop()
 
 
 def get_task(source: SignalSource, task: str) -> JsonMapping:

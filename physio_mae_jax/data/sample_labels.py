@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from physio_mae_jax.data.labels import check_classes, get_task
+from physio_mae_jax.data.labels import check_classes, common_classes, get_task
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.windows import WindowReader
@@ -166,12 +166,7 @@ def sample_classes(source: ConcatSource, indices: Sequence[int], task: str) -> t
         origin, _ = source.origin(index)
         if id(origin) not in descriptions:
             descriptions[id(origin)] = get_task(origin, task)
-    classes = {tuple(description["classes"]) for description in descriptions.values()}
-    if len(classes) != 1:
-        raise DataError(
-            f"task {task!r} has different classes in the data sets; evaluate them separately."
-        )
-    names = classes.pop()
+    names = common_classes(descriptions.values(), task)
     if BACKGROUND in names:
         raise DataError(
             f"task {task!r} has a class {BACKGROUND!r}, which is the name of samples outside all "
