@@ -10,6 +10,7 @@ from typing import Literal
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, mesh_for
@@ -67,6 +68,24 @@ def compare_embeddings(first: TrainedModel, second: TrainedModel) -> float:
     return float(cosines.min())
 
 
+def float32_encoder(trained: TrainedModel, mesh: Mesh) -> CompiledEncoder:
+    """Return the encoder in float32, since rounding to bfloat16 would hide smaller errors.
+
+    Args:
+        trained: Trained model.
+        mesh: Device mesh to run it on.
+    """
+    config = dataclasses.replace(
+        trained.model_spec.model, compute_dtype="float32", attention_implementation="xla"
+    )
+    return CompiledEncoder.of(
+        config,
+        trained.autoencoder_params["encoder"],
+        mesh,
+        channel_independent=trained.model_spec.channel_independent,
+    )
+
+
 def example_windows(trained: TrainedModel, num_windows: int) -> dict[str, np.ndarray]:
     """Make windows of beats and noise with all channels of a model.
 
@@ -102,17 +121,8 @@ def _to_half(values: object) -> np.ndarray:
 
 
 def _embed_examples(first: TrainedModel, second: TrainedModel) -> list[np.ndarray]:
-    # Rounding errors of bfloat16 computation would hide those of the weights.
-    config = dataclasses.replace(
-        first.model_spec.model, compute_dtype="float32", attention_implementation="xla"
-    )
     mesh = mesh_for(_NUM_WINDOWS, 1)
-    compiled = CompiledEncoder.of(
-        config,
-        first.autoencoder_params["encoder"],
-        mesh,
-        channel_independent=first.model_spec.channel_independent,
-    )
+    compiled = float32_encoder(first, mesh)
     other = jax.device_put(second.autoencoder_params["encoder"], replicated(mesh))
     windows = example_windows(first, _NUM_WINDOWS)
     encoders = (compiled, dataclasses.replace(compiled, params=other))

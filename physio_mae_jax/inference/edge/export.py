@@ -7,6 +7,7 @@ from typing import get_args
 from physio_mae_jax import atomic_files
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.inference import arguments
+from physio_mae_jax.inference.compiled_encoder import mesh_for
 from physio_mae_jax.inference.edge.calibration import CalibrationWindows, calibration_windows
 from physio_mae_jax.inference.edge.contract import (
     Contract,
@@ -23,13 +24,13 @@ from physio_mae_jax.inference.edge.graph import OPSET
 from physio_mae_jax.inference.edge.parity import (
     agreement_of,
     probe_windows,
-    reference,
     reference_outputs,
     require_float32,
     require_int8,
 )
 from physio_mae_jax.inference.edge.quantization import quantize
 from physio_mae_jax.inference.edge.session import EdgeSession, measure_latency
+from physio_mae_jax.inference.precision import float32_encoder
 from physio_mae_jax.inference.recording_plan import ModelInput
 from physio_mae_jax.inference.trained_model import TrainedModel, fingerprint_of
 from physio_mae_jax.local_paths import local_path
@@ -96,7 +97,7 @@ def _compared(
     trained: TrainedModel, channels: int, output: EdgeOutput, windows: CalibrationWindows | None
 ) -> tuple[bytes, EdgeCard]:
     """Return a graph that agrees with JAX, and its card; quantized if there are windows."""
-    encoder, probes = reference(trained), probe_windows(trained, channels)
+    encoder, probes = float32_encoder(trained, mesh_for(1, 1)), probe_windows(trained, channels)
     plain = encoder_graph(trained, channels, output)
     session = EdgeSession(plain, "the graph")
     agreement = agreement_of(session.run(probes), reference_outputs(encoder, probes, output))

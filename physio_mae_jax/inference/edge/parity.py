@@ -1,12 +1,11 @@
 """Agreement of a graph with JAX on the same windows."""
 
-import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
 
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, mesh_for
+from physio_mae_jax.inference.compiled_encoder import CompiledEncoder
 from physio_mae_jax.inference.edge.contract import Agreement, EdgeOutput
 from physio_mae_jax.inference.precision import example_windows
 from physio_mae_jax.inference.trained_model import TrainedModel
@@ -61,19 +60,6 @@ def require_int8(found: Agreement) -> None:
                 f"least {limit:g} is required, and nothing was written. Give more and more varied "
                 "recordings for calibration, or export with precision='float32'."
             )
-
-
-def reference(trained: TrainedModel) -> CompiledEncoder:
-    """Return the encoder in float32 on one device; rounding to bfloat16 would hide errors."""
-    config = dataclasses.replace(
-        trained.model_spec.model, compute_dtype="float32", attention_implementation="xla"
-    )
-    return CompiledEncoder.of(
-        config,
-        trained.autoencoder_params["encoder"],
-        mesh_for(1, 1),
-        channel_independent=trained.model_spec.channel_independent,
-    )
 
 
 def reference_outputs(
