@@ -30,3 +30,17 @@ def test_the_mean_counts_valid_tokens_only():
     present = jnp.array([[True, False, True], [True, True, False]])
     by_channel = pool_tokens(latents, present[:, :, None, None])
     np.testing.assert_allclose(by_channel[0], latents[0, [0, 2]].mean(axis=(0, 1, 2)), atol=1e-5)
+
+
+def test_weights_of_columns_count_in_the_mean():
+    latents = jax.random.normal(jax.random.key(0), (2, 3, 5, 4, 8))
+    mask = jax.random.uniform(jax.random.key(1), latents.shape[:-1]) < 0.5
+    weights = np.array([0.0, 1.0, 3.0, 0.5, 0.0])
+    found = pool_tokens(jnp.where(mask[..., None], latents, jnp.nan), mask, weights)
+    of_token = np.asarray(mask) * weights[:, None]
+    for mean, values, one in zip(found, latents, of_token, strict=True):
+        expected = np.average(np.asarray(values).reshape(-1, 8), axis=0, weights=one.ravel())
+        np.testing.assert_allclose(mean, expected, atol=1e-5)
+    np.testing.assert_array_equal(
+        pool_tokens(latents, mask, np.ones(5)), pool_tokens(latents, mask)
+    )

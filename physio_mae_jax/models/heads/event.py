@@ -29,7 +29,7 @@ class EventHead(nn.Module):
         del train
         latents = latents.astype(jnp.float32)
         means = [
-            _weighted_mean(latents, token_mask, self._weights(latents.shape[2], seconds))
+            pool_tokens(latents, token_mask, self._weights(latents.shape[2], seconds))
             for seconds in _SCALES_SECONDS
         ]
         means.append(pool_tokens(latents, token_mask))
@@ -43,12 +43,3 @@ class EventHead(nn.Module):
         distance = np.arange(num_columns) + 0.5 - self.settings.event_offset * num_columns
         column_seconds = self.model.patch_samples / self.model.sampling_rate_hz
         return np.exp(-0.5 * np.square(distance * column_seconds / seconds))
-
-
-def _weighted_mean(latents: jax.Array, token_mask: jax.Array, weights: np.ndarray) -> jax.Array:
-    """Average [B, M, W, H, D] where the mask is True by weights of the columns [W]: [B, D]."""
-    weight = jnp.where(token_mask, weights[:, None].astype(np.float32), 0.0)
-    total = weight.sum(axis=(1, 2, 3))
-    latents = jnp.where(token_mask[..., None], latents, 0.0)
-    summed = jnp.einsum("bmwhd,bmwh->bd", latents, weight)
-    return summed / jnp.where(total > 0, total, 1.0)[:, None]
