@@ -7,7 +7,7 @@ from physio_mae_jax.evaluation.results import Evaluation
 
 # Start of ``data.contamination.ContaminationReport.format_line`` if nothing was found.
 _UNCONTAMINATED_PREFIX = "contamination: none of"
-MIN_SUBJECTS_FOR_INTERVAL = 20
+_MIN_SUBJECTS_FOR_INTERVAL = 20
 
 
 def reported_split(evaluations: Mapping[str, Evaluation]) -> str:
@@ -37,7 +37,7 @@ def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, object]
 
 def few_subjects(num_subjects: int) -> list[str]:
     """Return the caveat of a test on few subjects; empty if there are enough."""
-    if num_subjects >= MIN_SUBJECTS_FOR_INTERVAL:
+    if num_subjects >= _MIN_SUBJECTS_FOR_INTERVAL:
         return []
     return [
         f"Only {num_subjects} subject{'s' * (num_subjects != 1)}: "

@@ -10,7 +10,7 @@ from physio_mae_jax import atomic_files
 from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.windows import WindowReader
-from physio_mae_jax.evaluation.caveats import MIN_SUBJECTS_FOR_INTERVAL, contamination_caveats
+from physio_mae_jax.evaluation.caveats import contamination_caveats, few_subjects
 from physio_mae_jax.evaluation.markdown import (
     bullets,
     escape,
@@ -104,9 +104,7 @@ def _render(
     title: str, results: Mapping[str, SegmentationEvaluation], context: Mapping[str, object]
 ) -> str:
     test = results["test"]
-    caveats = contamination_caveats(context)
-    if test.num_subjects < MIN_SUBJECTS_FOR_INTERVAL:
-        caveats.append(f"Only {test.num_subjects} subjects: intervals are too narrow.")
+    caveats = contamination_caveats(context) + few_subjects(test.num_subjects)
     sections = [
         f"# {escape(title)}",
         *(f"> **{caveat}**" for caveat in caveats),
