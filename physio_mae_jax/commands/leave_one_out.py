@@ -118,7 +118,7 @@ def build_leave_one_out(
         num_workers=config.num_workers,
         writes_report=not config.worker,
         config=config.evaluation,
-        title=f"{config.labels.task} on {config.data.sets}, each subject left out once",
+        title=f"{config.labels.task} on {config.data.sets}, leave one subject out",
         describe=lambda: {
             **provenance(),
             "split": {"rule": folds.rule("each"), "seed": config.data.split_seed},

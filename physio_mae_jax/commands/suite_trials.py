@@ -75,7 +75,7 @@ class SuiteTask:
         if not self.folds:
             return f"{rule}, by subject"
         if self.folds == SUBJECTS:
-            return "each subject left out once"
+            return "leave one subject out"
         return f"{self.folds} folds by subject"
 
 

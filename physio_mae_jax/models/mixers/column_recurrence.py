@@ -258,7 +258,7 @@ def _states(
 
 
 class ColumnState(NamedTuple):
-    """What the forward direction remembers of the columns so far: of the same size for any number.
+    """State of the forward direction after some columns; its size does not depend on their number.
 
     Attributes:
         sums: [N, n, h, p] float32, rotated by the time since the last column.

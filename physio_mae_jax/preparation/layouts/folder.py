@@ -62,7 +62,7 @@ class FolderLayout(DatasetLayout):
         set_name: Name of the data set.
         label_tasks: The task 'label', or none.
         processing: Processing of the samples as stated by the manifest.
-        license, homepage, citation: Of the data set, as stated by the manifest.
+        license, homepage, citation: Those that the manifest states for the data set.
         found: Recordings; not pickled; each worker process receives only its own.
     """
 
