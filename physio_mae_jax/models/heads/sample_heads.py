@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.heads.base import HeadConfig, xavier_init
+from physio_mae_jax.models.heads.base import HeadConfig, SampleHead, xavier_init
 from physio_mae_jax.models.layers import Linear, convolution_init, layer_norm
 
 # Features of a sample, and samples that a convolution reaches.
@@ -72,3 +72,10 @@ class _SampleFeatures(nn.Module):
         features = Linear(size, kernel_init=xavier_init, name="output")(side_by_side)
         features = jnp.where(token_mask.any(axis=-1)[..., None], features, 0.0)
         return features.reshape(batch, channels, columns * self.patch_samples, self.num_features)
+
+
+# Heads of tasks that label samples, by the name that head.kind gives.
+SAMPLE_HEADS: dict[str, type[SampleHead]] = {
+    "linear": LinearSampleHead,
+    "convolution": ConvolutionSampleHead,
+}
