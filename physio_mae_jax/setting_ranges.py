@@ -196,6 +196,7 @@ SETTINGS: dict[str, Kind] = {
         example=(0.08, 0.7),
     ),
     "contrastive.pooled_weight": _WEIGHT,
+    "contrastive.cross_modal_weight": _WEIGHT,
     "contrastive.rotated_negatives": _whole(0, 1_024, 8),
     # Training.
     "optimizer.peak_learning_rate": _LEARNING_RATE,
