@@ -106,6 +106,7 @@ SETTINGS: dict[str, Kind] = {
     "data.cohort.noise_level": Number(low=0.0, high=1_000.0, example=1.0),
     "data.cohort.seed": _SEED,
     "split": Choice(("train", "validation", "test", "all")),
+    "held_out": Choice(("test", "validation")),
     # The model.
     "model.sampling_rate_hz": _RATE_HZ,
     "model.num_samples": _whole(1, 50_000_000, 3_000),
