@@ -7,6 +7,7 @@ Modules::
     collectives      collectives of a compiled program
     flops            model FLOPs, counted from shapes
     import_time      time that a new process takes to import the encoder, beyond that of JAX
+    length_scaling   training and encoding of windows against their length, for each time mixer
     long_recordings  encoding of long recordings: time to open and to encode, and memory, against
                      their length
     planning         largest batch that fits a GPU, from the planned memory of the compiled step,
