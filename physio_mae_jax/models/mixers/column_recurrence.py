@@ -14,6 +14,10 @@ import jax.numpy as jnp
 from physio_mae_jax.models.rotary import rotate_half
 
 
+# A time after which nothing is left of a state at any rate, though finite: it is summed.
+_FORGOTTEN = 1e8
+
+
 class Direction(NamedTuple):
     """What one of the two directions of time reads and writes.
 
@@ -54,6 +58,7 @@ def mix_columns(
     times: jax.Array,
     mask: jax.Array | None,
     chunk_columns: int,
+    lookahead_columns: int = 0,
 ) -> jax.Array:
     """Sum, for each token, what all columns wrote, with a decay over the time between them.
 
@@ -68,6 +73,8 @@ def mix_columns(
         mask: [N, K, R] bool, False = padding, which writes nothing and takes no time; None if all
             tokens are valid.
         chunk_columns: Columns q of a chunk; a matter of speed only.
+        lookahead_columns: Columns of time of a block; the backward direction starts anew at the
+            end of each. 0 for no blocks.
 
     Returns:
         [N, K, R, h, p] of the type of ``values``.
@@ -75,6 +82,10 @@ def mix_columns(
     num_columns, num_rows = values.shape[1:3]
     size = min(chunk_columns, num_columns)
     since, until = _gaps(times, None if mask is None else mask.any(axis=-1))
+    if lookahead_columns:
+        following = times + until.astype(times.dtype)
+        is_last = following // lookahead_columns != times // lookahead_columns
+        until = jnp.where(is_last, _FORGOTTEN, until)
     if mask is not None:
         forward, backward = (
             given._replace(write=jnp.where(mask[..., None], given.write, 0))
