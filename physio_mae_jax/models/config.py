@@ -34,8 +34,8 @@ class MaeConfig:
             instead, counted from 1; 0 for none. A stack of fewer layers has none.
         state_size: Features of the state of a 'state_space' mixer.
         lookahead_seconds: Length of blocks at whose ends the backward direction of the encoder
-            starts anew: a column reads all earlier ones, but later ones of its own block only. 0 for
-            no blocks. State-space layers only.
+            starts anew: a column reads all earlier ones, but later ones of its own block only. 0
+            for no blocks. State-space layers only.
         attention_block_seconds: 0 for full attention within a channel; else the approximate length
             of blocks whose tokens attend to their own block and the two adjacent ones, so that time
             and memory grow linearly with the window. Factorized attention only.
@@ -218,8 +218,8 @@ class MaeConfig:
             )
         if self.time_mixer != "state_space" or self.attention_every:
             raise ConfigError(
-                f"model.lookahead_seconds={self.lookahead_seconds:g} needs state-space layers only; "
-                f"set model.time_mixer to 'state_space' (it is {self.time_mixer!r}) and "
+                f"model.lookahead_seconds={self.lookahead_seconds:g} needs state-space layers "
+                f"only; set model.time_mixer to 'state_space' (it is {self.time_mixer!r}) and "
                 f"model.attention_every to 0 (it is {self.attention_every}), or "
                 "model.lookahead_seconds to 0."
             )

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 
 from physio_mae_jax.models.rotary import rotate_half
 
-
 # A time after which nothing is left of a state at any rate, though finite: it is summed.
 _FORGOTTEN = 1e8
 

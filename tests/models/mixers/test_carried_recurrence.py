@@ -1,4 +1,4 @@
-"""Blocks of columns with a state from those before are one recurrence that looks ahead in blocks."""
+"""Blocks with a state from those before are one recurrence that looks ahead in blocks."""
 
 import functools
 
@@ -65,7 +65,6 @@ def test_blocks_with_a_state_are_the_whole(missing):
 
 def test_a_column_reads_no_later_block():
     """The dense formula: later columns of the own block only."""
-    values, forward, backward = inputs()
     found = whole(None, lookahead_columns=SIZE)
     for begin in range(0, COLUMNS, SIZE):
         cut = [jax.tree.map(lambda a, n=begin + SIZE: a[:, :n], one) for one in inputs()]
