@@ -161,18 +161,14 @@ def open_own_folder(
             f"{error}\nThe same command with --draft_manifest writes this draft to a file."
         ) from error
     files, unusable = usable_files(folder, candidates)
-    for path in [path for path, file in files.items() if any("," in n for n in file.channel_names)]:
-        unusable[path] = (
-            f"{path} has the channels {'; '.join(files.pop(path).channel_names)}; names must not "
-            "contain commas. Rename them in the manifest's 'channels'."
-        )
+    _exclude_commas(files, unusable)
     warn_about_unknown_subjects(folder, list(files.values()))
     warn_about_unclear_channels(folder, list(files.values()))
     warn_about_conversions(folder, list(files.values()))
     _reject_unused_labels(candidates)
-    used = [c for c in candidates if c.path in files]
-    file_labels = {c.path: read_file_labels(files[c.path], c.entry) for c in used}
-    task_labels = {c.path: read_task_labels(files[c.path], c.entry) for c in used}
+    entries = {c.path: c.entry for c in candidates if c.path in files}
+    file_labels = {path: read_file_labels(files[path], entries[path]) for path in entries}
+    task_labels = {path: read_task_labels(files[path], entries[path]) for path in entries}
     tasks = make_label_tasks(list(file_labels.values()), list(task_labels.values()))
     units = choose_channel_units(
         [(str(path.relative_to(folder)), f.channel_names, f.units) for path, f in files.items()]
@@ -187,6 +183,15 @@ def open_own_folder(
         ),
         **_terms(manifest_path or folder / MANIFEST_NAME),
     )
+
+
+def _exclude_commas(files: dict[Path, FileRecords], unusable: dict[Path, str]) -> None:
+    """Move files with a comma in the name of a channel to the unusable ones."""
+    for path in [path for path, file in files.items() if any("," in n for n in file.channel_names)]:
+        unusable[path] = (
+            f"{path} has the channels {'; '.join(files.pop(path).channel_names)}; names must not "
+            "contain commas. Rename them in the manifest's 'channels'."
+        )
 
 
 def _terms(manifest: Path) -> dict[str, str]:
