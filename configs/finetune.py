@@ -69,6 +69,10 @@ def get_config(argument: str = "") -> ConfigDict:
     config.objective.balance = "none"  # inverse, effective
     config.objective.mixup = 0.0
 
+    config.auxiliary = ConfigDict()
+    config.auxiliary.task = ""  # another task of the recordings to train jointly, such as 'all'
+    config.auxiliary.weight = 0.5  # of its loss
+
     config.optimizer = _optimizer()
     config.layer_decay = 0.75  # learning-rate factor from one block to the one before it
     config.encoder_lr_scale = 1.0  # learning-rate factor of the whole encoder, relative to the head

@@ -227,6 +227,8 @@ SETTINGS: dict[str, Kind] = {
     "labels.window_stride": Number(low=0.001, high=1e6, example=1.0),
     "label_fraction": Number(low=0.0, high=1.0, above=True, example=0.1),
     "balanced_sampling": Flag(),
+    "auxiliary.task": Text("all"),
+    "auxiliary.weight": _WEIGHT,
     "head.kind": Text("linear"),
     "head.num_classes": _whole(1, 10**6, 5),
     "head.num_queries": _whole(1, 4_096, 16),

@@ -23,6 +23,7 @@ from physio_mae_jax.models.heads.segmenter import Segmenter
 from physio_mae_jax.models.resnet import BASELINES
 from physio_mae_jax.models.resnet_classifier import ConvolutionalClassifier
 from physio_mae_jax.models.window_batch import Windows
+from physio_mae_jax.objectives.auxiliary import AuxiliaryOutputs
 from physio_mae_jax.objectives.supervised import class_weights
 from physio_mae_jax.training.optimizer import (
     layerwise_lr_scale,
@@ -186,16 +187,21 @@ def build_supervised_spec(
     if encoder is not None:
         encoder = dataclasses.replace(encoder, drop_path_rate=config.drop_path_rate)
     head = dataclasses.replace(config.head, event_offset=config.labels.event_offset)
+    num_outputs = instances.targets.shape[1]
     model, model_spec = build_classifier(
-        config.architecture,
-        encoder,
-        head,
-        instances.targets.shape[1],
-        instances.kind,
+        config.architecture, encoder, head, num_outputs, instances.kind
     )
+    training_model, auxiliary = model, None
+    if instances.auxiliary is not None:
+        auxiliary = AuxiliaryOutputs(
+            instances.auxiliary.kind, len(instances.auxiliary.classes), config.auxiliary.weight
+        )
+        training_model, _ = build_classifier(
+            config.architecture, encoder, head, num_outputs + auxiliary.count, instances.kind
+        )
     multipliers = None
     if encoder_init.config is not None:
-        shapes = _shapes(model, num_channels, encoder_init.num_samples)
+        shapes = _shapes(training_model, num_channels, encoder_init.num_samples)
         decay = config.layer_decay if encoder_init.pretrained else 1.0
         multipliers = layerwise_lr_scale(
             *(shapes, decay, encoder_init.depth, config.frozen_blocks),
@@ -217,6 +223,8 @@ def build_supervised_spec(
             config.head_only_steps if encoder_init.pretrained else 0,
         ),
         learning_rate=learning_rate_schedule(config.optimizer, config.loop.num_steps),
+        training_model=training_model if auxiliary else None,
+        auxiliary=auxiliary,
     )
     return task, model_spec
 
@@ -235,6 +243,11 @@ def _check_learning(config: FinetuneConfig, encoder_init: EncoderInit, kind: str
         raise ConfigError(
             "head.arcface=True adds a margin to the single true class: it needs "
             f"architecture={MAE!r}, a task of exclusive classes and objective.mixup=0."
+        )
+    if config.head.arcface and config.auxiliary.task:
+        raise ConfigError(
+            f"auxiliary.task={config.auxiliary.task!r} adds outputs to a linear layer, which "
+            "head.arcface=True replaces by angles; set head.arcface=False or auxiliary.task=''."
         )
     classification_settings = (
         *(objective.focal_gamma, objective.label_smoothing, objective.balance != "none"),

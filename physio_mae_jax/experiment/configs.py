@@ -10,6 +10,7 @@ from physio_mae_jax.experiment.model_section import ModelSection
 from physio_mae_jax.experiment.typed_config import ExperimentConfig
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.heads.base import HeadConfig
+from physio_mae_jax.objectives.auxiliary import AuxiliaryConfig
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.objectives.supervised import SupervisedConfig
@@ -90,6 +91,7 @@ class FinetuneConfig(LabeledConfig):
     ema_decay: float
     loop: LoopConfig
     patience: int
+    auxiliary: AuxiliaryConfig = dataclasses.field(default_factory=AuxiliaryConfig)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

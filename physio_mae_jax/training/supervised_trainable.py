@@ -28,7 +28,6 @@ from physio_mae_jax.training.prediction import predict_instances
 from physio_mae_jax.training.sharding import fsdp_sharding, initialize_state, replicated, shard
 from physio_mae_jax.training.state import TrainState
 from physio_mae_jax.training.supervised_step import (
-    SUPERVISED_INPUTS,
     Batch,
     SupervisedModel,
     SupervisedSpec,
@@ -112,11 +111,11 @@ class SupervisedTrainable:
     @property
     def inputs(self) -> tuple[str, ...]:
         """Entries of a batch that are copied to the devices."""
-        return SUPERVISED_INPUTS
+        return self.spec.inputs
 
     def init_state(self, key: jax.Array) -> TrainState:
         """Initialize a state."""
-        params, model_state = init_variables(self.spec.model, key, self.window_shape)
+        params, model_state = self.spec.init_variables(key, self.window_shape)
         return TrainState.start(
             key,
             params,
@@ -172,6 +171,10 @@ class SupervisedTrainable:
         return compile_prediction(self.spec.model, self.spec.kind, self.mesh)
 
     @functools.cached_property
+    def _final_params(self) -> Callable[[Params], Params]:
+        return jax.jit(self.spec.final_params) if self.spec.auxiliary else lambda params: params
+
+    @functools.cached_property
     def _validation_targets(self) -> np.ndarray:
         return self.validation.evaluation_targets()
 
@@ -179,10 +182,11 @@ class SupervisedTrainable:
         """Evaluate the model on validation, and save it if it is the best."""
         if step == 0:
             return None
-        predicted = self.predict(state.eval_params, state.model_state, self.validation)
+        params = self._final_params(state.eval_params)
+        predicted = self.predict(params, state.model_state, self.validation)
         value = self.metric(predicted, self._validation_targets)
         if self.best.is_improved_by(value):
-            self._save_best(state, step, value)
+            self._save_best({"params": params, "model_state": state.model_state}, step, value)
         line = (
             f"step {step}  validation {self.metric_name} {value:.4f}, best {self.best.value:.4f} "
             f"after step {self.best.step}"
@@ -202,9 +206,8 @@ class SupervisedTrainable:
     def _metric_path(self) -> Path:
         return self.workdir / BEST / "metric.json"
 
-    def _save_best(self, state: TrainState, step: int, value: float) -> None:
+    def _save_best(self, model: dict[str, Params], step: int, value: float) -> None:
         with Checkpoints(self.workdir / BEST, keep=1) as checkpoints:
-            model = {"params": state.eval_params, "model_state": state.model_state}
             # A run resumed from before its best step may find a better model at an earlier step,
             # but Orbax loads the largest number. The actual step is recorded in the metric file.
             number = max(step, (checkpoints.latest_step or 0) + 1)
