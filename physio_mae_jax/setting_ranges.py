@@ -229,6 +229,8 @@ SETTINGS: dict[str, Kind] = {
     "balanced_sampling": Flag(),
     "auxiliary.task": Text("all"),
     "auxiliary.weight": _WEIGHT,
+    "lora.rank": _whole(0, 4_096, 8),
+    "lora.alpha": Number(low=0.0, high=1e6, above=True, example=16.0),
     "head.kind": Text("linear"),
     "head.num_classes": _whole(1, 10**6, 5),
     "head.num_queries": _whole(1, 4_096, 16),

@@ -15,6 +15,7 @@ from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.objectives.supervised import SupervisedConfig
 from physio_mae_jax.training.loop import LoopConfig
+from physio_mae_jax.training.lora import LoraConfig
 from physio_mae_jax.training.optimizer import OptimizerConfig
 
 
@@ -92,6 +93,7 @@ class FinetuneConfig(LabeledConfig):
     loop: LoopConfig
     patience: int
     auxiliary: AuxiliaryConfig = dataclasses.field(default_factory=AuxiliaryConfig)
+    lora: LoraConfig = dataclasses.field(default_factory=LoraConfig)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from physio_mae_jax.objectives.supervised import (
     mix_windows,
     supervised_losses,
 )
+from physio_mae_jax.training.lora import ADAPTERS, LoraConfig, init_adapters, merge_adapters
 from physio_mae_jax.training.sharding import batch_sharding, compile_update, replicated, with_mesh
 from physio_mae_jax.training.state import Metrics, TrainState, apply_gradients
 from physio_mae_jax.types import FlaxModel, Params
@@ -53,6 +54,7 @@ class SupervisedSpec:
         training_model: Model that is trained, if it has other outputs than ``model``: those of
             ``auxiliary`` after its own.
         auxiliary: Outputs of an auxiliary task.
+        lora: Adapters of the encoder, which is then frozen.
     """
 
     model: SupervisedModel
@@ -66,6 +68,7 @@ class SupervisedSpec:
     learning_rate: optax.Schedule
     training_model: SupervisedModel | None = None
     auxiliary: AuxiliaryOutputs | None = None
+    lora: LoraConfig = dataclasses.field(default_factory=LoraConfig)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -76,10 +79,16 @@ class SupervisedSpec:
         self, key: jax.Array, window_shape: tuple[int, int]
     ) -> tuple[Params, Params]:
         """Initialize the trained parameters and the model state, see ``init_variables``."""
-        return init_variables(self.training_model or self.model, key, window_shape)
+        return init_training(self.training_model or self.model, self.lora, key, window_shape)
+
+    @property
+    def has_final_params(self) -> bool:
+        """Whether the parameters of ``model`` differ from those that are trained."""
+        return bool(self.auxiliary or self.lora.rank)
 
     def final_params(self, params: Params) -> Params:
         """Return the parameters of ``model`` from those that are trained."""
+        params = with_adapters_merged(params, self.lora)
         if self.auxiliary:
             kept = -self.auxiliary.count
             output = {name: leaf[..., :kept] for name, leaf in params[_OUTPUT].items()}
@@ -145,7 +154,7 @@ def _loss(
         target = jnp.where(batch["channel_mask"][:, :, None], target, -1)
     labels = jnp.argmax(target, axis=-1) if spec.margin_on_labels else None
     logits, new_model_state = (spec.training_model or spec.model).apply(
-        {"params": params, **model_state},
+        {"params": with_adapters_merged(params, spec.lora), **model_state},
         Windows.of(batch)._replace(signal=signal),
         labels=labels,
         train=True,
@@ -193,6 +202,25 @@ def init_variables(
     )
     model_state = {name: part for name, part in variables.items() if name != "params"}
     return variables["params"], model_state
+
+
+def init_training(
+    model: SupervisedModel, lora: LoraConfig, key: jax.Array, window_shape: tuple[int, int]
+) -> tuple[Params, Params]:
+    """Initialize a model as ``init_variables`` does, and the adapters of its encoder, if any."""
+    params, model_state = init_variables(model, key, window_shape)
+    if lora.rank:
+        adapters = init_adapters(params[_ENCODER], lora, jax.random.fold_in(key, 2))
+        params = params | {ADAPTERS: adapters}
+    return params, model_state
+
+
+def with_adapters_merged(params: Params, lora: LoraConfig) -> Params:
+    """Return the parameters of a model from those in training, which may have adapters."""
+    if ADAPTERS not in params:
+        return params
+    rest = {name: part for name, part in params.items() if name != ADAPTERS}
+    return rest | {_ENCODER: merge_adapters(params[_ENCODER], params[ADAPTERS], lora)}
 
 
 def predict(

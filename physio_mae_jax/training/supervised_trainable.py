@@ -23,6 +23,7 @@ from physio_mae_jax.plots.curves import draw_supervised_curves
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.evaluation_result import EvaluationResult
 from physio_mae_jax.training.init_transform import InitTransform
+from physio_mae_jax.training.lora import ADAPTERS, describe_adapters
 from physio_mae_jax.training.metrics_file import read_metrics
 from physio_mae_jax.training.prediction import predict_instances
 from physio_mae_jax.training.sharding import fsdp_sharding, initialize_state, replicated, shard
@@ -139,6 +140,8 @@ class SupervisedTrainable:
             lambda leaf, fresh, sharding: fresh if leaf is fresh else shard(leaf, sharding),
             *(merged.params, new, fsdp_sharding(new, mesh)),
         )
+        if ADAPTERS in state.params:
+            _LOG.info("%s", describe_adapters(state.params))
         ema_params = state.ema_params
         if ema_params:
             ema_params = ema_params | {_ENCODER: jax.tree.map(jnp.copy, encoder)}
@@ -172,7 +175,7 @@ class SupervisedTrainable:
 
     @functools.cached_property
     def _final_params(self) -> Callable[[Params], Params]:
-        return jax.jit(self.spec.final_params) if self.spec.auxiliary else lambda params: params
+        return jax.jit(self.spec.final_params) if self.spec.has_final_params else lambda p: p
 
     @functools.cached_property
     def _validation_targets(self) -> np.ndarray:
