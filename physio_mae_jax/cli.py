@@ -150,8 +150,9 @@ def _format_error(error: Exception) -> tuple[str, int]:
     if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(text):
         return (
             f"there is not enough memory ({text or 'MemoryError'}). Lower batch_size, raise "
-            "accumulation_steps, choose a smaller preset or shorter window_seconds, set "
-            "model.attention_block_seconds for long windows, or use fewer workers.",
+            "accumulation_steps, choose a smaller preset or shorter window_seconds, or use fewer "
+            "workers; for long windows, set model.remat to 'full' and "
+            "model.attention_block_seconds to 12.",
             UserError.status,
         )
     if isinstance(error, OSError) and error.errno is not None:

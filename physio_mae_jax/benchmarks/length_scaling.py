@@ -22,13 +22,14 @@ from physio_mae_jax.benchmarks.sweep import exponent
 from physio_mae_jax.benchmarks.timing import planned_gib, time_calls
 from physio_mae_jax.data.formats.memory import available_bytes
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.types import JsonObject, Settings
+from physio_mae_jax.types import JsonObject
 
 CASE = "length"
 _BLOCK_SECONDS = 12.0
-_FULL, _STATE_SPACE = {"time_mixer": "attention"}, {"time_mixer": "state_space"}
+_FULL: dict[str, object] = {"time_mixer": "attention"}
+_STATE_SPACE: dict[str, object] = {"time_mixer": "state_space"}
 # Settings of the model for each name; the first is what the others are compared with.
-TIME_MIXERS: Mapping[str, Settings] = {
+TIME_MIXERS: Mapping[str, dict[str, object]] = {
     name: {"attention_every": 0, "attention_block_seconds": 0.0, **settings}
     for name, settings in {
         "attention": _FULL,

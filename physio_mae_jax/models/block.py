@@ -97,9 +97,8 @@ class Block(nn.Module):
         if self.settings.channel_smoothing:
             smoothing = self._limited(TemporalSmoothing(name="smoothing")(width), geometry)
             if self.has_variable(RECURRENT, "column"):
-                column = self.variable(RECURRENT, "column")
-                smoothing = smoothing._replace(before=column.value)
-                column.value = valid[:, :, -1:]
+                smoothing = smoothing._replace(before=self.get_variable(RECURRENT, "column"))
+                self.put_variable(RECURRENT, "column", valid[:, :, -1:])
         passed, normed = self._norm("channel_norm")(valid, smoothing=smoothing)
         branch = ChannelAttention(self.settings, name="channel_attention")(
             normed.reshape(batch, channels, positions * rows, width), channel_mask

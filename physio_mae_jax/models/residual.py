@@ -171,6 +171,6 @@ def _by_kernels(
             NORM_EPSILON,
         )
     if smoothing is not None:
-        kernel, taps_bias = smoothing
+        kernel, taps_bias = smoothing.kernel, smoothing.bias
         return smooth_and_normalize(tokens, kernel, taps_bias, scale, bias, NORM_EPSILON)
     return norm_kernel.normalize(tokens, scale, bias, NORM_EPSILON)

@@ -72,7 +72,7 @@ class BlockEncoder:
         cfg, channels = self.config, len(self.channel_ids)
         head = cfg.width // cfg.num_heads
         sums = jnp.zeros((cfg.depth, channels, cfg.state_size, cfg.num_heads, head))
-        blocks = {
+        blocks: dict[str, PyTree] = {
             "time_state_space": {
                 "sums": sums,
                 "time": jnp.zeros((cfg.depth, channels), jnp.int32),

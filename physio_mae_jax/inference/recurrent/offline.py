@@ -60,8 +60,8 @@ def encode_offline(
     # One scale for the wavelets, which are linear; blocks have scales of their own below.
     common = TrailingSums(column_sums(signal[:, own], size), valid).statistics(size)
     rows, sums = transform_block(cfg, layout.reach, jnp.asarray(normalized(signal, common)))
-    sums = in_sample_units(np.asarray(sums, np.float64), common)
-    columns = _normalized_columns(encode, signal[:, own], valid, (np.asarray(rows), sums), common)
+    planes = np.asarray(rows), in_sample_units(np.asarray(sums, np.float64), common)
+    columns = _normalized_columns(encode, signal[:, own], valid, planes, common)
     limited = dataclasses.replace(
         cfg, lookahead_seconds=encode.num_columns * size / cfg.sampling_rate_hz
     )
@@ -129,8 +129,8 @@ def _normalized_columns(
         samples[:, block] = np.clip(scaled, -SAMPLE_LIMIT, SAMPLE_LIMIT)
         statistics = plane_statistics(TrailingSums(of_planes[last], valid[last]), scale, cfg)
         unit = common.std / np.where(scale.std > 0, scale.std, np.inf)
-        mean, std = (value[..., None, None].astype(np.float32) for value in statistics)
-        own = rows[..., block] * unit[:, None, None, None].astype(np.float32)
+        mean, std = (jnp.asarray(value[..., None, None], jnp.float32) for value in statistics)
+        own = jnp.asarray(rows[..., block] * unit[:, None, None, None].astype(np.float32))
         scalogram[..., block] = np.asarray(
             wavelet.normalize_planes(own, wavelet.PlaneStatistics(mean, std))
         )

@@ -69,7 +69,7 @@ def write_stream(state: SavedStream, path: str | Path) -> Path:
         atomic_files.atomic_write(target) as partial,
         partial.open("wb") as file,
     ):
-        np.savez(file, state=np.asarray(sealed), samples=samples, **arrays)
+        np.savez(file, allow_pickle=False, state=np.asarray(sealed), samples=samples, **arrays)
     return target
 
 

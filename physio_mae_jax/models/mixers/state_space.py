@@ -72,9 +72,12 @@ class StateSpace(nn.Module):
             chunk_columns(rows),
         )
         if self.has_variable(RECURRENT, "sums"):
-            sums, time = (self.variable(RECURRENT, name) for name in ColumnState._fields)
-            mixed, state = mix_carried(*given, ColumnState(sums.value, time.value))
-            sums.value, time.value = state
+            before = ColumnState(
+                *(self.get_variable(RECURRENT, name) for name in ColumnState._fields)
+            )
+            mixed, after = mix_carried(*given, before)
+            for name, value in after._asdict().items():
+                self.put_variable(RECURRENT, name, value)
         else:
             mixed = mix_columns(*given, cfg.lookahead_columns)
         mixed += value * self._skip().astype(value.dtype)
