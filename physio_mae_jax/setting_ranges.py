@@ -175,6 +175,7 @@ SETTINGS: dict[str, Kind] = {
     "objective.scale_tilt": Number(low=-100.0, high=100.0, example=0.5),
     "objective.latent_weight": _WEIGHT,
     "objective.teacher_decay": _SHARE_BELOW_1,
+    "objective.predicted_share": Number(low=0.0, high=1.0, above=True, example=0.5),
     "objective.focal_gamma": Number(low=0.0, high=100.0, example=2.0),
     "objective.label_smoothing": _SHARE_BELOW_1,
     "objective.balance": Choice(("none", "inverse", "effective")),
