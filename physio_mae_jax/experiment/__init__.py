@@ -2,8 +2,6 @@
 
 Modules::
 
-    classifier_spec      specification of a fine-tuned model, stored with its checkpoint; every
-                         value is validated
     classifiers          models of labeled windows: their input, their initial weights and their
                          training step
     config_diff          differences between the settings of two runs

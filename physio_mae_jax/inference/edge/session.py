@@ -40,9 +40,19 @@ class EdgeSession:
                 f"({str(error)[:300]}); export the encoder again, or update onnxruntime."
             ) from error
 
+    @property
+    def inputs(self) -> dict[str, tuple[object, ...]]:
+        """Name -> shape of each input; sizes that vary are text."""
+        return {one.name: tuple(one.shape) for one in self._session.get_inputs()}
+
+    @property
+    def output_shape(self) -> tuple[object, ...]:
+        """Shape of the first output."""
+        return tuple(self._session.get_outputs()[0].shape)
+
     def run(self, windows: Mapping[str, np.ndarray]) -> np.ndarray:
         """Compute windows of ``contract.fit_channels``: the outputs [B, …]."""
-        names = [one.name for one in self._session.get_inputs()]
+        names = list(self.inputs)
         found = [
             self._session.run(None, {name: windows[name][row : row + 1] for name in names})[0]
             for row in range(len(windows["signal"]))
