@@ -52,6 +52,7 @@ TESTED_BY = {
     "evaluation/protocol": "evaluation/test_probes.py",
     "training/classifier_spec": "commands/test_finetune.py",
     "experiment/model_section": "training/test_model_spec.py",
+    "experiment/recording_sets": "inference/test_feature_store.py",
     "experiment/pretrain_spec": "experiment/test_typed_config.py",
     "inference/model_description": "inference/test_trained_model.py",
     "inference/window_inspection": "inference/test_inspection.py",

@@ -49,11 +49,14 @@ class CalibrationSource(NamedTuple):
         source: Readable recordings, with known gaps.
         labels: Labels [R, Y] of the recordings, 0 or 1; None without labels.
         notes: Notes about the recordings so far.
+        unknown_channels: Handling of channels that the model does not know, see
+            ``EncodingConfig``.
     """
 
     source: SignalSource
     labels: np.ndarray | None = None
     notes: tuple[Note, ...] = ()
+    unknown_channels: str = "error"
 
     @classmethod
     def of(
@@ -89,7 +92,7 @@ def calibration_windows(
 ) -> CalibrationWindows:
     """Cut recordings into windows, a third of them for calibration.
 
-    Every third recording is for calibration; of fewer than three, the first third of each.
+    Every third subject is for calibration; of fewer than three, the first third of each recording.
 
     Args:
         given: Recordings.
@@ -99,7 +102,12 @@ def calibration_windows(
     Raises:
         UserError: The recordings have too few windows or too many channels.
     """
-    config = EncodingConfig(rows="window", overlap=0.0, on_invalid="skip")
+    config = EncodingConfig(
+        rows="window",
+        overlap=0.0,
+        on_invalid="skip",
+        unknown_channels=given.unknown_channels,
+    )
     plan = plan_recordings(given.source, model, config, given.notes)
     present = max((len(one.channels.channels) for one in plan.recordings), default=0)
     count = num_channels or present
@@ -128,7 +136,8 @@ def _split(plan: EncodingPlan, num_channels: int) -> tuple[list[_Window], list[_
     """Return the windows for calibration and those held back, evenly spread."""
     total = sum(len(one.tiling.columns) for one in plan.recordings if one.tiling)
     step = max(1, -(-total // _MAX_WINDOWS))
-    by_recording = len(plan.recordings) >= 3
+    names = [one.info.subject_key for one in plan.recordings]
+    subjects = {name: number for number, name in enumerate(dict.fromkeys(names))}
     parts: tuple[list[_Window], list[_Window]] = ([], [])
     number = 0
     for batch in window_batches(plan, batch_size=_BATCH, num_devices=1, num_threads=2):
@@ -138,7 +147,10 @@ def _split(plan: EncodingPlan, num_channels: int) -> tuple[list[_Window], list[_
             is_whole = "num_valid_columns" not in batch.arrays
             if number % step or not is_whole or not inputs["channel_mask"][row].any():
                 continue
-            first = one.recording % 3 == 0 if by_recording else 3 * column < one.num_columns
+            if len(subjects) < 3:
+                first = 3 * column < one.num_columns
+            else:
+                first = subjects[names[one.recording]] % 3 == 0
             window = {name: of[row] for name, of in inputs.items()}
             parts[0 if first else 1].append((one.recording, window))
     return parts

@@ -160,11 +160,12 @@ def _compared_int8(
     agreement = agreement_of(found, wanted, model.decision)
     if windows.labels is None or windows.held_back_labels is None:
         return agreement
-    probe = None
-    if model.decision is None:
-        known = reference(windows.calibration)
-        probe = LinearProbe(known.reshape(len(known), -1), windows.labels)
-    return add_auroc(agreement, found, wanted, windows.held_back_labels, probe)
+    if model.decision:
+        return add_auroc(agreement, found, wanted, windows.held_back_labels, None)
+    known = reference(windows.calibration)
+    varies = windows.labels.std(axis=0) > 0  # others cannot be learned
+    probe = LinearProbe(known.reshape(len(known), -1), windows.labels[:, varies])
+    return add_auroc(agreement, found, wanted, windows.held_back_labels[:, varies], probe)
 
 
 def _contract(

@@ -72,8 +72,8 @@ def macro_auroc(scores: np.ndarray, labels: np.ndarray) -> float:
     known = np.flatnonzero(present.any(axis=0) & ~present.all(axis=0))
     if not len(known):
         raise DataError(
-            "calibration_labels has no class that some of the held-back windows have and others "
-            "do not; give recordings of several classes."
+            "the labels have no class that some windows have and others do not, both among those "
+            "for calibration and those held back; give more recordings of several classes."
         )
     return float(np.mean([auroc(scores[:, k], present[:, k]) for k in known]))
 
