@@ -6,7 +6,7 @@
         --config.init_from=physio-small --config.data.sets=bidmc --config.data.channels=II,PPG \
         --workdir=edge/small
     python -m physio_mae_jax.main --config=configs/edge.py:precision=int8 \
-        --config.init_from=runs/superclass --config.data.sets=ptbxl --config.task=superclass \
+        --config.init_from=runs/superclass --config.data.sets=ptbxl --config.labels.task=superclass \
         --workdir=edge/superclass
 
 Arguments after the colon:
@@ -36,7 +36,8 @@ def get_config(argument: str = "") -> ConfigDict:
     config.precision = chosen["precision"]
     config.output = "default"  # of an encoder embedding or columns, of a classifier logits
     config.num_channels = 0  # channels of a window at most; 0: those of the data, or of training
-    config.task = ""  # int8: a task that labels the recordings, whose AUROC must not fall
+    config.labels = ConfigDict()
+    config.labels.task = ""  # int8: a task that labels the recordings, whose AUROC must not fall
     config.data = ConfigDict()  # int8: recordings like those that the device will encode
     config.data.sets = ""  # prepared data sets joined by +, or 'folder'
     config.data.root = os.environ.get("PHYSIO_MAE_DATA", "data")  # folder of prepared sets

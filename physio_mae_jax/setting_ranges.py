@@ -271,7 +271,6 @@ SETTINGS: dict[str, Kind] = {
     "precision": Choice(("float32", "int8")),
     "output": Choice(("default", "embedding", "columns", "logits")),
     "num_channels": _whole(0, 64, 2),
-    "task": Text("superclass"),
     "format": Choice(("npz", "parquet", "array_record")),
     "recordings_per_shard": _whole(1, 10**7, 256),
     "encoding.output": Choice(("pooled", "channels", "columns", "tokens")),

@@ -40,6 +40,17 @@ class CalibrationData(RecordingSets):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class CalibrationLabels:
+    """Labels of the recordings for int8.
+
+    Attributes:
+        task: Task of level 'recording' of the prepared data sets; '' for no labels.
+    """
+
+    task: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class EdgeConfig(ExperimentConfig):
     """Settings of an export for devices; ``configs/edge.py`` explains each."""
 
@@ -48,7 +59,7 @@ class EdgeConfig(ExperimentConfig):
     precision: str
     output: str
     num_channels: int
-    task: str
+    labels: CalibrationLabels
     data: CalibrationData
 
 
@@ -66,7 +77,7 @@ def read(config: Settings) -> EdgeConfig:
             for name, value in (
                 ("data", not settings.data.is_empty),
                 ("data.channels", settings.data.channels),
-                ("task", settings.task),
+                ("labels.task", settings.labels.task),
             )
             if value
         ]
@@ -134,9 +145,9 @@ def _calibration(config: EdgeConfig, model: EdgeModel) -> CalibrationSource:
         )
     sources = config.data.open(skip_unreadable=False)
     combined = ConcatSource(sources, [range(len(one.recordings)) for one in sources])
-    if not config.task:
+    if not config.labels.task:
         return CalibrationSource(combined, unknown_channels="exclude")
-    labels = recording_labels(combined, range(len(combined.recordings)), config.task)
+    labels = recording_labels(combined, range(len(combined.recordings)), config.labels.task)
     ends = np.cumsum([0, *(len(one.recordings) for one in sources)])
     known = [
         np.flatnonzero(labels.known[begin:end]).tolist() for begin, end in itertools.pairwise(ends)
@@ -146,7 +157,7 @@ def _calibration(config: EdgeConfig, model: EdgeModel) -> CalibrationSource:
         missing = [name for name in model.decision.classes if name not in labels.classes]
         if missing:
             raise ConfigError(
-                f"task {config.task!r} has no class {missing[0]!r}, which the model has; its "
+                f"task {config.labels.task!r} has no class {missing[0]!r}, which the model has; its "
                 f"classes are {', '.join(labels.classes)}."
             )
         rows = rows[:, [labels.classes.index(name) for name in model.decision.classes]]

@@ -60,7 +60,7 @@ def test_a_classifier_is_calibrated_on_a_data_set(
         finetune(build_finetuning(typed(config), tmp_path / "run", strict=True))
     # The blocks of a model for tests are too small to gain.
     monkeypatch.setattr(export, "require_small", lambda *sizes: None)
-    given = {"data.root": str(long_waves), "data.sets": "waves", "task": "wave"}
+    given = {"data.root": str(long_waves), "data.sets": "waves", "labels.task": "wave"}
     run(tmp_path / "edge", "precision=int8", init_from=str(tmp_path / "run"), **given)
     device = EdgeClassifier.load(tmp_path / "edge" / "model.onnx")
     assert device.classes == ("slow", "fast")
@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_named_before_any_work(pretrained, tmp_path):
         ("", {}, "init_from is empty; give the name of a shipped model"),
         ("", {"init_from": run_name, "file": "a/b.onnx"}, "file is 'a/b.onnx', a path"),
         ("", {"init_from": run_name, "data.sets": "waves"}, "data is set, but only int8 is cal"),
-        ("", {"init_from": run_name, "task": "wave"}, "task is set, but only int8"),
+        ("", {"init_from": run_name, "labels.task": "wave"}, "labels.task is set, but only int8"),
         ("", {"init_from": run_name, "output": "logits"}, "Logits are those of a fine-tuned model"),
         ("precision=int8", {"init_from": run_name}, "needs recordings like those"),
         (
@@ -98,5 +98,5 @@ def test_what_does_not_fit_is_named_before_any_work(pretrained, tmp_path):
     with pytest.raises(DataError, match=r"calibration gives .* at least 32 and 64 are needed"):
         run(tmp_path / "edge", "precision=int8", **given, **{"data.channels": "II"})
     with pytest.raises(DataError, match="labels events, not whole recordings"):
-        run(tmp_path / "edge", "precision=int8", **given, task="beat")
+        run(tmp_path / "edge", "precision=int8", **given, **{"labels.task": "beat"})
     assert not (tmp_path / "edge").exists()

@@ -26,6 +26,7 @@ TESTED_BY = {
     "inference/edge/edge_model": "inference/edge/test_export.py",
     "inference/edge/extra": "inference/edge/test_export.py",
     "inference/edge/graph": "inference/edge/test_encoder_graph.py",
+    "inference/edge/jax_graph": "inference/edge/test_litert.py",
     "inference/edge/session": "inference/edge/test_contract.py",
     "inference/edge/token_graph": "inference/edge/test_encoder_graph.py",
     "inference/recording_classifier": "inference/test_classifier.py",

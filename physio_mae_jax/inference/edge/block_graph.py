@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -78,9 +79,10 @@ def _heads(graph: Graph, tokens: str, params: Params, of: Sequences, name: str) 
 
 def _rotated(graph: Graph, heads: str, of: Sequences, scale: float = 1.0) -> str:
     """Rotate [S, T, h, d] by its positions, and scale it."""
-    rotation = rotary_rotation(
-        jnp.asarray(of.positions)[None], of.config.width // of.config.num_heads
-    )
+    with jax.ensure_compile_time_eval():  # also where JAX traces the graph
+        rotation = rotary_rotation(
+            jnp.asarray(of.positions)[None], of.config.width // of.config.num_heads
+        )
     cos, sin = (graph.constant(scale * np.asarray(one)[:, :, None]) for one in rotation)
     first, second = graph.split("Split", 2, heads, axis=-1, num_outputs=2)
     turned = (

@@ -18,6 +18,7 @@ from physio_mae_jax.types import JsonObject
 
 EdgePrecision = Literal["float32", "int8"]
 EdgeOutput = Literal["embedding", "columns", "logits"]
+EdgeRuntime = Literal["onnx", "litert"]
 LOGITS: EdgeOutput = "logits"
 _HINT = "export the encoder again."
 _FORMAT = "edge model"
@@ -110,7 +111,8 @@ class Contract:
         num_channels: Number of channels M of a window; fewer are padded with absent ones.
         width, num_columns, column_samples: Size of an embedding, columns of a window, and samples
             of a column.
-        opset: Version of the ONNX operators.
+        runtime: Library that computes it, 'onnx' (onnxruntime) or 'litert'.
+        opset: Version of the ONNX operators; 0 for LiteRT.
         input_spec: Preprocessing of a window.
         model: Hash of the weights of the model.
         graph_sha256: Hash of the graph file.
@@ -132,6 +134,7 @@ class Contract:
     graph_sha256: str
     card: EdgeCard
     decision: ClassDecision | None = None
+    runtime: EdgeRuntime = "onnx"
 
     def __post_init__(self) -> None:
         if (self.output == LOGITS) != (self.decision is not None):

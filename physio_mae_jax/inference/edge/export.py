@@ -1,7 +1,9 @@
 """Export of an encoder or a classifier as a graph that agrees with JAX."""
 
+import dataclasses
 import platform
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import get_args
 
@@ -21,15 +23,17 @@ from physio_mae_jax.inference.edge.contract import (
     EdgeCard,
     EdgeOutput,
     EdgePrecision,
+    EdgeRuntime,
     Quantization,
     contract_path,
     hash_of,
 )
 from physio_mae_jax.inference.edge.edge_model import EdgeModel
 from physio_mae_jax.inference.edge.encoder_graph import check_supported, onnx_graph
-from physio_mae_jax.inference.edge.extra import optional
+from physio_mae_jax.inference.edge.extra import LITERT, optional
 from physio_mae_jax.inference.edge.graph import OPSET, require_opset
 from physio_mae_jax.inference.edge.labels import LinearProbe
+from physio_mae_jax.inference.edge.litert import litert_graph
 from physio_mae_jax.inference.edge.parity import (
     add_auroc,
     agreement_of,
@@ -39,12 +43,15 @@ from physio_mae_jax.inference.edge.parity import (
     require_small,
 )
 from physio_mae_jax.inference.edge.quantization import quantize
-from physio_mae_jax.inference.edge.session import EdgeSession, measure_latency
+from physio_mae_jax.inference.edge.session import measure_latency, open_session
 from physio_mae_jax.inference.recording_plan import ModelInput
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.setting_kinds import Number
 
 _NUM_CHANNELS = Number(low=1, high=64, whole=True, example=3)
+# Ending of a path -> library that computes the graph.
+_RUNTIMES: dict[str, EdgeRuntime] = {".onnx": "onnx", ".tflite": "litert"}
+_LIBRARIES = {"onnx": ("onnx", "onnxruntime"), "litert": ("litert_converter", "ai_edge_litert")}
 _Outputs = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 
@@ -60,7 +67,7 @@ def export_edge(
     calibration_labels: object = None,
     **description: object,
 ) -> Path:
-    """Write a model as an ONNX graph for one window, and its contract.
+    """Write a model as a graph for one window, of ONNX or LiteRT, and its contract.
 
     The graph is compared with JAX before anything is written: in float32 on synthetic windows, in
     int8 on windows of recordings that it was not calibrated with.
@@ -68,8 +75,8 @@ def export_edge(
     Args:
         model: Model to export.
         inputs: Windows of the model.
-        path: Path of the graph; ``path + '.json'`` is its contract.
-        precision: 'float32', or 'int8' for the linear layers of the blocks.
+        path: Path of the graph, '….onnx' or '….tflite'; ``path + '.json'`` is its contract.
+        precision: 'float32', or 'int8' for the linear layers of the blocks, in ONNX only.
         output: 'embedding' [D], or 'columns' [W, D] for each time column; 'logits' [Y] of a
             classifier. None for the first that the model has.
         num_channels: Number of channels M of its windows; None for that of the recordings for
@@ -87,8 +94,8 @@ def export_edge(
             installed, or the graph does not agree with JAX.
     """
     chosen = model.outputs[0] if output is None else output
-    _check(model, precision, chosen)
     target = local_path(path, "path")
+    runtime = _checked(model, precision, chosen, target)
     if num_channels is not None:
         num_channels = int(arguments.setting(num_channels, "num_channels", _NUM_CHANNELS))
     windows = None
@@ -101,30 +108,54 @@ def export_edge(
     elif calibration is not None or calibration_labels is not None or description:
         raise ConfigError("recordings for calibration are given; they need precision='int8'.")
     channels = num_channels or model.input_spec.num_channels
-    graph, card = _compared(model, channels, chosen, windows)
-    _write(target, graph, _contract(model, graph, channels, precision, chosen, card))
+    graph, card = _compared(model, channels, chosen, runtime, windows)
+    contract = _contract(model, graph, channels, precision, chosen, card)
+    if runtime == "litert":
+        contract = dataclasses.replace(contract, runtime=runtime, opset=0)
+    _write(target, graph, contract)
     return target
 
 
-def _check(model: EdgeModel, precision: str, output: str) -> None:
-    """Reject what cannot be exported before any work, with a UserError."""
+def _checked(model: EdgeModel, precision: str, output: str, path: Path) -> EdgeRuntime:
+    """Reject what cannot be exported before any work, with a UserError; return the runtime."""
     if precision not in get_args(EdgePrecision):
         choices = ", ".join(get_args(EdgePrecision))
         raise ConfigError(f"precision is {precision!r}; choose from {choices}.")
     model.check_output(output)
+    if path.suffix not in _RUNTIMES:
+        raise ConfigError(
+            f"path ends in {path.suffix!r}; {' or '.join(_RUNTIMES)} is expected, which chooses "
+            "between onnxruntime and LiteRT."
+        )
+    runtime = _RUNTIMES[path.suffix]
+    if runtime == "litert" and precision != "float32":
+        raise ConfigError(
+            f"precision is {precision!r}, which LiteRT graphs do not have; give a path that ends "
+            "in .onnx, or precision='float32'."
+        )
     check_supported(model)
-    require_opset()
-    optional("onnxruntime")
+    if runtime == "litert":
+        for name in _LIBRARIES[runtime]:
+            optional(name, LITERT)
+    else:
+        require_opset()
+        optional("onnxruntime")
+    return runtime
 
 
 def _compared(
-    model: EdgeModel, channels: int, output: EdgeOutput, windows: CalibrationWindows | None
+    model: EdgeModel,
+    channels: int,
+    output: EdgeOutput,
+    runtime: EdgeRuntime,
+    windows: CalibrationWindows | None,
 ) -> tuple[bytes, EdgeCard]:
     """Return a graph that agrees with JAX, and its card; quantized if there are windows."""
     reference = model.reference(output)
     probes = probe_windows(model.input_spec, model.config.num_columns, channels)
-    plain = onnx_graph(model, channels, output)
-    session = EdgeSession(plain, "the graph")
+    made = litert_graph if runtime == "litert" else onnx_graph
+    plain = made(model, channels, output)
+    session = open_session(plain, runtime, "the graph")
     agreement = agreement_of(session.run(probes), reference(probes), model.decision)
     require_float32(agreement)
     one = {name: values[:1] for name, values in probes.items()}
@@ -132,7 +163,7 @@ def _compared(
     graph, quantization = plain, None
     if windows:
         graph = quantize(plain, windows.calibration)
-        small = EdgeSession(graph, "the quantized graph")
+        small = open_session(graph, runtime, "the quantized graph")
         found = _compared_int8(model, small.run, reference, windows)
         require_int8(found)
         require_small(len(graph), len(plain))
@@ -147,7 +178,7 @@ def _compared(
         quantization=quantization,
         latency=measure_latency(programs),
         machine=platform.machine(),
-        versions={name: optional(name).__version__ for name in ("onnx", "onnxruntime", "jax")},
+        versions={name: metadata.version(name) for name in (*_LIBRARIES[runtime], "jax")},
     )
     return graph, card
 

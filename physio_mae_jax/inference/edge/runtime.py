@@ -1,4 +1,4 @@
-"""Encoding and classifying on a device: NumPy and onnxruntime instead of JAX.
+"""Encoding and classifying on a device: NumPy, and onnxruntime or LiteRT, instead of JAX.
 
 SciPy is used where it is installed: for sampling rates with a small ratio to that of the model,
 which are else interpolated, and for the band-pass of a model that has one.
@@ -15,7 +15,7 @@ from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.arguments import sequence_of, setting
 from physio_mae_jax.inference.class_decision import ClassDecision
 from physio_mae_jax.inference.edge.contract import LOGITS, Contract, fit_channels, read_edge_model
-from physio_mae_jax.inference.edge.session import EdgeSession
+from physio_mae_jax.inference.edge.session import open_session
 from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.encoding_report import EncodingReport, report_of
 from physio_mae_jax.inference.notes import Note
@@ -53,7 +53,7 @@ class EdgeEncoder(RecordingEncoder):
     def __init__(self, graph: bytes, contract: Contract, name: str, num_threads: int = 1) -> None:
         """Load a graph; see ``load``."""
         self.contract = contract
-        self._session = EdgeSession(graph, name, num_threads=num_threads)
+        self._session = open_session(graph, contract.runtime, name, num_threads)
         contract.check_graph(self._session.inputs, self._session.output_shape, name)
         self._input = ModelInput(
             channels=contract.input_spec.channels,
@@ -70,8 +70,8 @@ class EdgeEncoder(RecordingEncoder):
             num_threads: Threads that encode a window.
 
         Raises:
-            UserError: A file is missing, damaged or of another kind, or onnxruntime is not
-                installed.
+            UserError: A file is missing, damaged or of another kind, or the library that computes
+                it is not installed.
         """
         threads = int(setting(num_threads, "num_threads", _THREADS))
         source = local_path(path, "path")

@@ -10,7 +10,7 @@ from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.inference.edge.contract import fit_channels, hash_of, read_edge_model
 from physio_mae_jax.inference.edge.runtime import EdgeEncoder
-from physio_mae_jax.inference.edge.session import EdgeSession
+from physio_mae_jax.inference.edge.session import open_session
 from tests.classifiers import classifier
 from tests.encoders import encoder
 
@@ -40,7 +40,7 @@ def test_damage_is_found(tmp_path, onnx):
     with pytest.raises(DataError, match=r"m\.onnx\.json"):
         read_edge_model(path)
     with pytest.raises(DataError, match=r"onnxruntime .* cannot compute the file"):
-        EdgeSession(b"no graph", "the file")
+        open_session(b"no graph", "onnx", "the file")
 
 
 def resealed(path, graph: bytes, **changes) -> None:

@@ -11,7 +11,7 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.inference.edge.edge_model import EdgeModel
 from physio_mae_jax.inference.edge.encoder_graph import check_supported, onnx_graph
 from physio_mae_jax.inference.edge.parity import agreement_of, probe_windows, require_float32
-from physio_mae_jax.inference.edge.session import EdgeSession
+from physio_mae_jax.inference.edge.session import open_session
 from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.signals.channels import TWELVE_LEADS
@@ -78,5 +78,5 @@ def test_every_model_of_the_configs_has_a_graph_or_is_rejected(variant, preset, 
     pytest.importorskip("onnxruntime")
     windows = probe_windows(model.input_spec, model.config.num_columns, channels)
     windows = {name: values[:3] for name, values in windows.items()}
-    found = EdgeSession(onnx_graph(model, channels, "columns"), "the graph").run(windows)
+    found = open_session(onnx_graph(model, channels, "columns"), "onnx", "the graph").run(windows)
     require_float32(agreement_of(found, model.reference("columns")(windows)))
