@@ -157,8 +157,8 @@ def _calibration(config: EdgeConfig, model: EdgeModel) -> CalibrationSource:
         missing = [name for name in model.decision.classes if name not in labels.classes]
         if missing:
             raise ConfigError(
-                f"task {config.labels.task!r} has no class {missing[0]!r}, which the model has; its "
-                f"classes are {', '.join(labels.classes)}."
+                f"task {config.labels.task!r} has no class {missing[0]!r}, which the model has; "
+                f"its classes are {', '.join(labels.classes)}."
             )
         rows = rows[:, [labels.classes.index(name) for name in model.decision.classes]]
     return CalibrationSource(ConcatSource(sources, known), rows, unknown_channels="exclude")
