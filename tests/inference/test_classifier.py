@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import jax
 import numpy as np
 import pytest
 
@@ -15,7 +16,8 @@ from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.inference.classifier import Classifier
 from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.recording_classifier import decide
-from tests.classifiers import DECISIONS, classifier
+from physio_mae_jax.inference.trained_classifier import load_classifier
+from tests.classifiers import DECISIONS, classifier, untrained_classifier, write_finetuned
 from tests.encoders import beats
 from tests.runs import finetuning_config, read_json, typed
 
@@ -83,6 +85,15 @@ def test_a_stream_gives_the_rows_of_predict():
     assert last["probabilities"] is None
     assert last["decisions"] == []
     assert set(rows[0].to_json()["probabilities"]) == {"a", "b"}
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_a_saved_run_is_loaded_as_it_was(name, tmp_path):
+    trained = untrained_classifier(DECISIONS[name], kind="event", event_offset=0.3)
+    found = load_classifier(write_finetuned(tmp_path / "run", trained))
+    assert (found.config, found.head, found.decision) == (*trained[:2], trained.decision)
+    assert found.input_spec == trained.input_spec
+    jax.tree.map(np.testing.assert_array_equal, dict(found.params), dict(trained.params))
 
 
 def test_only_finished_classifications_are_loaded(run, pretrained, tmp_path):
