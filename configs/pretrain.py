@@ -203,6 +203,7 @@ def _contrastive_loss() -> ConfigDict:
     contrastive.lag_seconds = (0.08, 0.7)  # of the first channel after the second: pulse, ECG
     contrastive.pooled_weight = 0.3  # of the pooled loss beside the aligned one
     contrastive.rotated_negatives = 8  # the own partner, rotated by 1 s or more
+    contrastive.cross_modal_weight = 0.0  # also reconstruct a hidden channel from the other
     return contrastive
 
 

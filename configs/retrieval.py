@@ -19,6 +19,8 @@ def get_config() -> ConfigDict:
     config.data.sets = ""  # data sets to retrieve in; '': those of the run
     config.data.root = ""  # their folder; '': that of the run
     config.data.path = ""  # folder of recordings, with sets=folder
+    config.data.split_rule = ""  # '': that of the run
+    config.held_out = "test"  # if there is one, else validation; validation: to choose a model by
     config.max_windows_per_subject = 40  # non-overlapping, spread evenly over the recordings
     config.batch_size = 64
     config.probe_recordings = 300  # of training, to probe the pulse transit time of synthetic data

@@ -106,6 +106,7 @@ SETTINGS: dict[str, Kind] = {
     "data.cohort.noise_level": Number(low=0.0, high=1_000.0, example=1.0),
     "data.cohort.seed": _SEED,
     "split": Choice(("train", "validation", "test", "all")),
+    "held_out": Choice(("test", "validation")),
     # The model.
     "model.sampling_rate_hz": _RATE_HZ,
     "model.num_samples": _whole(1, 50_000_000, 3_000),
@@ -196,6 +197,7 @@ SETTINGS: dict[str, Kind] = {
         example=(0.08, 0.7),
     ),
     "contrastive.pooled_weight": _WEIGHT,
+    "contrastive.cross_modal_weight": _WEIGHT,
     "contrastive.rotated_negatives": _whole(0, 1_024, 8),
     # Training.
     "optimizer.peak_learning_rate": _LEARNING_RATE,

@@ -25,6 +25,7 @@ class RetrievalData:
     sets: str
     root: str
     path: str
+    split_rule: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,7 @@ class RetrieveConfig(ExperimentConfig):
 
     init_from: str
     data: RetrievalData
+    held_out: str = "test"
     max_windows_per_subject: int
     batch_size: int
     probe_recordings: int
@@ -79,7 +81,7 @@ def build_retrieval(config: RetrieveConfig, workdir: Path, *, strict: bool) -> R
             f"({', '.join(opened.input_spec.channels)}); use data that has both channels of the "
             "run."
         )
-    split = "test" if opened.splits["test"] else "validation"
+    split = "test" if config.held_out == "test" and opened.splits["test"] else "validation"
     held_out = require_split(opened, split, past.data)
     report = check_contamination(past.trained_on, opened.source, held_out, strict=strict)
     return RetrievalRun(
@@ -87,6 +89,7 @@ def build_retrieval(config: RetrieveConfig, workdir: Path, *, strict: bool) -> R
         config=settings,
         model=past.model,
         lags=past.contrastive.lags(past.model.config),
+        step_seconds=past.contrastive.step_seconds(past.model.config),
         encoders={"pretrained": past.trained, "random": past.untrained()},
         reader=opened.reader,
         training=opened.splits["train"],

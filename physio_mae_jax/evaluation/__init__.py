@@ -19,6 +19,7 @@ Modules::
                      comparisons
     extractors       features of windows: mean-pooled tokens of an encoder, or wavelet statistics
     fold_pooling     predictions of several folds pooled into one evaluation
+    lag_error        error of the lag of a pulse after its ECG that an aligned model reads
     markdown         formatting of numbers, names and tables as Markdown
     metric_sets      the metrics of each problem type; pure functions of predictions and weights
     metrics          classification metrics of weighted instances, vectorized over bootstrap

@@ -21,6 +21,11 @@ PEAKS_NOTE = (
 _STEP_SECONDS = 0.01
 
 
+def is_pulse_and_ecg(channels: Sequence[str]) -> bool:
+    """Return whether the first of two channels is a pulse, and the second an ECG."""
+    return channels[0] in PULSES and is_ecg(channels[1])
+
+
 def beat_similarity(
     signal: np.ndarray, channels: Sequence[str], sampling_rate_hz: float
 ) -> np.ndarray | None:

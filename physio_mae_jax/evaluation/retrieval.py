@@ -23,8 +23,13 @@ from physio_mae_jax import atomic_files
 from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.data.windows import WindowReader, spread_windows
 from physio_mae_jax.evaluation.batched_map import map_windows
-from physio_mae_jax.evaluation.beat_retrieval import PEAKS_NOTE, beat_similarity
+from physio_mae_jax.evaluation.beat_retrieval import (
+    PEAKS_NOTE,
+    beat_similarity,
+    is_pulse_and_ecg,
+)
 from physio_mae_jax.evaluation.delay_probe import probe_delay
+from physio_mae_jax.evaluation.lag_error import beat_lags, lag_error, window_lags
 from physio_mae_jax.models.contrastive import AlignedEmbedding, ContrastiveAutoencoder
 from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, split_modalities
@@ -67,7 +72,8 @@ class RetrievalRun:
         workdir: Absolute path of the output folder.
         config: Sizes of the retrieval.
         model: Model of the run.
-        lags: Lags at which the time steps of an aligned model are compared.
+        lags: Lags at which the time steps of an aligned model are compared, in steps.
+        step_seconds: Length of a time step.
         encoders: Parameters by name, 'trained' and 'untrained'.
         reader: Reader of windows with two channels.
         training: Indices of the training recordings.
@@ -80,6 +86,7 @@ class RetrievalRun:
     config: RetrievalConfig
     model: ContrastiveAutoencoder
     lags: tuple[int, ...]
+    step_seconds: float
     encoders: dict[str, Params]
     reader: WindowReader
     training: Sequence[int]
@@ -91,8 +98,9 @@ class RetrievalRun:
 def retrieve(run: RetrievalRun) -> JsonObject:
     """Measure retrieval and delays, write the results, and return them."""
     positions = spread_windows(run.reader, run.held_out, run.config.max_windows_per_subject)
-    windows = [run.reader.read(*position) for position in positions]
-    windows = [window for window in windows if window["channel_mask"].all()]
+    read = [(position[0], run.reader.read(*position)) for position in positions]
+    complete = [(recording, window) for recording, window in read if window["channel_mask"].all()]
+    recordings, windows = [one[0] for one in complete], [one[1] for one in complete]
     subjects = np.asarray([int(window["subject"]) for window in windows])
     _LOG.info("%d windows of %d subjects never trained on", len(windows), len(set(subjects)))
     names = run.reader.plan(run.held_out[0]).channels
@@ -102,17 +110,20 @@ def retrieve(run: RetrievalRun) -> JsonObject:
         "channels": list(names),
         **run.description,
     }
+    signals = np.stack([window["signal"] for window in windows])
+    reference = _lag_reference(run, recordings, signals, names)
     embed = jax.jit(lambda params, batch: _embed(run.model, params, batch))
     for encoder, params in run.encoders.items():
         embedded = map_windows(
             functools.partial(embed, params), windows, MODEL_INPUTS, run.config.batch_size
         )
         results[encoder] = _both_directions(_similarity(embedded, run.lags), subjects, names)
+        if reference is not None:
+            lags = window_lags(embedded, run.lags, run.step_seconds)
+            results[encoder]["lag"] = lag_error(lags, reference)
         if run.true_delay_seconds is not None:
             results[encoder]["delay"] = delay_probe(run, params)
-    beats = beat_similarity(
-        np.stack([window["signal"] for window in windows]), names, run.model.config.sampling_rate_hz
-    )
+    beats = beat_similarity(signals, names, run.model.config.sampling_rate_hz)
     if beats is not None:
         results[PEAKS] = _both_directions(beats, subjects, names)
     atomic_files.write_json(run.workdir / "retrieval.json", add_version(results))
@@ -122,6 +133,22 @@ def retrieve(run: RetrievalRun) -> JsonObject:
     atomic_files.write_figure(plot_file, lambda: draw_retrieval(results))
     _LOG.info("\n%s", Lines(text))
     return results
+
+
+def _lag_reference(
+    run: RetrievalRun, recordings: Sequence[int], signals: np.ndarray, names: Sequence[str]
+) -> np.ndarray | None:
+    """Return the lag of each window [n] in seconds: the known one, or that of its beats.
+
+    None if the model has no time steps, or the channels are not a pulse and an ECG.
+    """
+    if not run.model.column_steps:
+        return None
+    if run.true_delay_seconds is not None:
+        return np.asarray([run.true_delay_seconds(recording) for recording in recordings])
+    if not is_pulse_and_ecg(names):
+        return None
+    return beat_lags(signals, run.model.config.sampling_rate_hz)
 
 
 def _both_directions(
@@ -240,9 +267,22 @@ def retrieval_table(results: JsonObject) -> str:
                 f"{1e3 * delay['mean_absolute_error_seconds']:.0f} ms where guessing the mean "
                 f"gives {1e3 * delay['baseline_error_seconds']:.0f} ms."
             )
+    for encoder in ("pretrained", "random"):
+        if lag := results[encoder].get("lag"):
+            lines.append("\n" + _lag_sentence(encoder, lag))
     if PEAKS in results:
         lines.append(f"\n{PEAKS}: {PEAKS_NOTE}")
     return "\n".join(lines) + "\n"
+
+
+def _lag_sentence(encoder: str, lag: JsonObject) -> str:
+    ms = {name: 1e3 * value for name, value in lag.items() if name != "windows"}
+    return (
+        f"Lag of the first channel in {lag['windows']} windows, {encoder}: median absolute error "
+        f"{ms['median']:.0f} ms (80 % of the windows {ms['p10']:.0f} to {ms['p90']:.0f}); without "
+        f"its constant of {ms['constant']:.0f} ms: {ms['median_without_constant']:.0f} ms, 90 % "
+        f"within {ms['p90_without_constant']:.0f}."
+    )
 
 
 def _cell(text: str) -> str:

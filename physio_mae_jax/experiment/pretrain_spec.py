@@ -8,6 +8,7 @@ from physio_mae_jax.data.opening import DatasetBundle
 from physio_mae_jax.data.pipeline import LoaderConfig
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.configs import PretrainConfig
+from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.vocabulary import VOCABULARY
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
 from physio_mae_jax.training.model_spec import build_autoencoder
@@ -35,6 +36,8 @@ def build_pretrain_spec(
         model = dataclasses.replace(model, latent_head=True)
     config.objective.check_against(model)
     config.contrastive.check_against(model)
+    if config.contrastive.weight and config.contrastive.cross_modal_weight:
+        _check_cross_modal(config, model)
     # Built here for validation: the bank rejects frequencies that a window cannot resolve.
     wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
     return PretrainSpec(
@@ -45,6 +48,20 @@ def build_pretrain_spec(
         learning_rate=learning_rate_schedule(config.optimizer, config.loop.num_steps),
         accumulation_steps=config.accumulation_steps,
     )
+
+
+def _check_cross_modal(config: PretrainConfig, model: MaeConfig) -> None:
+    """Raise a ConfigError if a model cannot predict a channel from the other."""
+    if config.objective.mask.kind != "tube":
+        raise ConfigError(
+            "contrastive.cross_modal_weight predicts whole columns, but objective.mask.kind="
+            f"{config.objective.mask.kind!r} masks tokens; set it to 'tube'."
+        )
+    if model.encoder_attention == "factorized" and not model.channel_attention:
+        raise ConfigError(
+            "contrastive.cross_modal_weight needs attention across channels; set "
+            "model.channel_attention to True, or contrastive.cross_modal_weight to 0."
+        )
 
 
 def _reject_contrastive(config: PretrainConfig) -> None:

@@ -17,8 +17,7 @@ from physio_mae_jax.objectives.contrastive import split_modalities
 from physio_mae_jax.objectives.pretraining import MaskedModel
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals.channels import canonical_name
-from physio_mae_jax.signals.lagged_similarity import paired_similarity
-from physio_mae_jax.signals.peak_interpolation import peak_shift
+from physio_mae_jax.signals.lagged_similarity import best_lags, paired_similarity
 from physio_mae_jax.signals.pulse_alignment import (
     BeatTimes,
     PulseAlignment,
@@ -107,7 +106,10 @@ def _align_by_model(
     if usable:
         windows = [_rearranged(reader.read(0, firsts[i]), rows) for i in usable]
         scores = _lag_scores(trained, windows)
-        lags[usable], confidence[usable] = _best_lags(trained, scores)
+        spec = trained.model_spec
+        step = spec.contrastive.step_seconds(spec.model)
+        found, similarity = best_lags(scores, spec.contrastive.lags(spec.model), step)
+        lags[usable], confidence[usable] = found, np.clip(similarity, 0.0, 1.0)
     beats = BeatTimes.of(signal[0], signal[1], sampling_rate_hz)
     return complete_alignment("model", beats, starts, window.seconds, lags, confidence)
 
@@ -142,17 +144,3 @@ def _lag_logits(
     examples = Windows.of(split_modalities(batch))
     steps = model.apply({"params": params}, examples, method="embed_steps").steps
     return paired_similarity(steps[::2], steps[1::2], lags)
-
-
-def _best_lags(trained: TrainedModel, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the best lags in seconds, between steps by a parabola, and their cosines: [n] each."""
-    spec = trained.model_spec
-    rows, best = np.arange(len(scores)), scores.argmax(axis=1)
-    inner = np.clip(best, 1, max(1, scores.shape[1] - 2))
-    shift = np.zeros(len(scores))
-    if scores.shape[1] > 2:
-        vertex = peak_shift(*(scores[rows, inner + i] for i in (-1, 0, 1)))
-        shift = np.where(inner == best, vertex, 0.0)
-    lags = np.asarray(spec.contrastive.lags(spec.model))[best] + shift
-    confidence = np.clip(scores[rows, best], 0.0, 1.0)
-    return lags * spec.contrastive.step_seconds(spec.model), confidence

@@ -5,6 +5,7 @@ Modules::
     aligned_contrast
                  InfoNCE between sequences of time steps, compared at their best lag
     contrastive  alignment of modalities recorded together: symmetric InfoNCE over the global batch
+    cross_modal  reconstruction of one modality of a window from the other
     latent_targets
                  prediction of latents: targets of a teacher that sees the whole window
     losses       weights of the scalogram loss, and the masked losses of both domains

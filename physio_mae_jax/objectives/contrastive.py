@@ -18,6 +18,7 @@ from physio_mae_jax.objectives.aligned_contrast import (
     cross_entropy,
     rotation_steps,
 )
+from physio_mae_jax.objectives.cross_modal import NUM_MODALITIES, cross_modal_loss
 from physio_mae_jax.objectives.masking import Mask
 from physio_mae_jax.objectives.pretraining import (
     Batch,
@@ -29,8 +30,6 @@ from physio_mae_jax.objectives.pretraining import (
 from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.signals.lagged_similarity import lag_steps
 from physio_mae_jax.types import Params
-
-NUM_MODALITIES = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,6 +50,8 @@ class ContrastiveConfig:
         pooled_weight: Weight of the pooled loss relative to the aligned one.
         rotated_negatives: Further negatives of an aligned readout: rotations of the own partner in
             time, by at least a second.
+        cross_modal_weight: Weight of the reconstruction of one channel, hidden entirely, from the
+            other (``objectives.cross_modal``); 0 disables it. A third pass of the encoder.
     """
 
     weight: float = 0.0
@@ -65,6 +66,7 @@ class ContrastiveConfig:
     lag_seconds: tuple[float, float] = (0.08, 0.7)
     pooled_weight: float = 0.3
     rotated_negatives: int = 8
+    cross_modal_weight: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self, "contrastive")
@@ -73,6 +75,11 @@ class ContrastiveConfig:
     def is_aligned(self) -> bool:
         """Whether time steps are compared at the best lag."""
         return self.weight > 0 and self.readout == "aligned"
+
+    @property
+    def channels_together(self) -> int:
+        """Number of channels that the model is initialized with: 1 if it never sees two at once."""
+        return 1 if self.weight and not self.cross_modal_weight else NUM_MODALITIES
 
     def step_seconds(self, model: MaeConfig) -> float:
         """Return the length of a time step of an aligned readout."""
@@ -145,7 +152,7 @@ def contrastive_pretraining_loss(
 
     Returns:
         Scalar loss; the parts of ``pretraining_loss`` and 'contrastive_loss',
-        'contrastive_accuracy'.
+        'contrastive_accuracy'; 'cross_modal_loss' if it has a weight.
     """
     result = forward(model, objective, params, batch, mask)
     loss, parts = reconstruction_loss(model.config, objective, result)
@@ -170,8 +177,12 @@ def contrastive_pretraining_loss(
         assert embedding is not None  # the model is a ``ContrastiveAutoencoder``
         alignment, accuracy = info_nce(*_by_modality(embedding), negatives, present)
     loss = loss + contrastive.weight * alignment
-    parts |= {"loss": loss, "contrastive_loss": alignment, "contrastive_accuracy": accuracy}
-    return loss, parts
+    parts |= {"contrastive_loss": alignment, "contrastive_accuracy": accuracy}
+    if contrastive.cross_modal_weight:
+        cross = cross_modal_loss(model, objective, params, batch, mask)
+        loss = loss + contrastive.cross_modal_weight * cross
+        parts["cross_modal_loss"] = cross
+    return loss, parts | {"loss": loss}
 
 
 def _by_modality(embedding: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from physio_mae_jax.signals.peak_interpolation import peak_shift
+
 
 def lag_steps(range_seconds: tuple[float, float], step_seconds: float) -> tuple[int, ...]:
     """Return the lags of a range, both ends included, in whole steps; at least one."""
@@ -89,3 +91,25 @@ def best_pairwise(first: np.ndarray, second: np.ndarray, lags: tuple[int, ...]) 
         )
         np.maximum(best, product, out=best)
     return best
+
+
+def best_lags(
+    similarity: np.ndarray, lags: tuple[int, ...], step_seconds: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lag of the largest similarity of each row, and that similarity.
+
+    Args:
+        similarity: [n, A] at A lags.
+        lags: Consecutive lags in steps.
+        step_seconds: Length of a step.
+
+    Returns:
+        Lags in seconds, between steps by a parabola; similarities: [n] each.
+    """
+    rows, best = np.arange(len(similarity)), similarity.argmax(axis=1)
+    inner = np.clip(best, 1, max(1, similarity.shape[1] - 2))
+    shift = np.zeros(len(similarity))
+    if similarity.shape[1] > 2:
+        vertex = peak_shift(*(similarity[rows, inner + i] for i in (-1, 0, 1)))
+        shift = np.where(inner == best, vertex, 0.0)
+    return (np.asarray(lags)[best] + shift) * step_seconds, similarity[rows, best]

@@ -30,7 +30,7 @@ _ADDED = {
     "objective": ("latent_weight", "teacher_decay"),
     "contrastive": (
         *("readout", "column_steps", "step_width", "lag_seconds"),
-        *("pooled_weight", "rotated_negatives"),
+        *("pooled_weight", "rotated_negatives", "cross_modal_weight"),
     ),
 }
 
@@ -56,7 +56,7 @@ class ModelSpec:
     @property
     def channel_independent(self) -> bool:
         """True if it was trained on single channels, without attention across channels."""
-        return bool(self.contrastive.weight) or self.input.num_channels == 1
+        return self.contrastive.channels_together == 1 or self.input.num_channels == 1
 
     def build(self) -> MaskedModel:
         """Build the model, with operations that this machine supports."""
@@ -64,7 +64,7 @@ class ModelSpec:
 
     def new_params(self, key: jax.Array) -> Params:
         """Initialize the parameters."""
-        channels = 1 if self.contrastive.weight else 2
+        channels = self.contrastive.channels_together
         return init_params(self.build(), self.objective.mask, key, channels)
 
     def abstract_params(self) -> Params:

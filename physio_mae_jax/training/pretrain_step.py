@@ -93,7 +93,8 @@ class PretrainSpec:
 
 def init_state(spec: PretrainSpec, key: jax.Array) -> TrainState:
     """Initialize parameters and optimizer; jit it with shardings, or use ``jax.eval_shape``."""
-    params = init_params(spec.model, spec.objective.mask, key, 2 if spec.contrastive is None else 1)
+    channels = NUM_MODALITIES if spec.contrastive is None else spec.contrastive.channels_together
+    params = init_params(spec.model, spec.objective.mask, key, channels)
     averaged = (_ENCODER,) if spec.objective.latent_weight else ()
     return TrainState.start(key, params, spec.optimizer, averaged=averaged)
 
