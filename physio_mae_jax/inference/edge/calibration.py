@@ -11,7 +11,7 @@ from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.arguments import sequence_of
 from physio_mae_jax.inference.class_decision import ClassDecision
 from physio_mae_jax.inference.edge.contract import fit_channels
-from physio_mae_jax.inference.edge.labels import label_matrix, window_labels
+from physio_mae_jax.inference.edge.labels import label_matrix, require_varied, window_labels
 from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.inputs import as_recordings
 from physio_mae_jax.inference.notes import Note
@@ -100,7 +100,8 @@ def calibration_windows(
         num_channels: Number of channels M; None for that of the recordings.
 
     Raises:
-        UserError: The recordings have too few windows or too many channels.
+        UserError: The recordings have too few windows or too many channels, or labels that do not
+            vary.
     """
     config = EncodingConfig(
         rows="window",
@@ -126,6 +127,8 @@ def calibration_windows(
             f"{MIN_HELD_BACK} are needed. Give more or longer recordings."
         )
     labels = [window_labels(given.labels, [number for number, _ in part]) for part in parts]
+    if labels[0] is not None and labels[1] is not None:
+        require_varied(*labels)
     return CalibrationWindows(calibration, held_back, count, _hash(calibration), *labels)
 
 

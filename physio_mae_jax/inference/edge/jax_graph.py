@@ -5,7 +5,6 @@ neither.
 """
 
 from collections.abc import Callable, Mapping
-from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -68,7 +67,7 @@ def _convolved(values: jax.Array, kernels: np.ndarray) -> jax.Array:
 
 def _padded(values: jax.Array, ends: np.ndarray, *, mode: str) -> jax.Array:
     widths = np.asarray(ends).reshape(2, -1).T.tolist()
-    return jnp.pad(values, widths, mode=cast(str, mode))
+    return jnp.pad(values, widths, mode=mode)
 
 
 def _sliced(values: jax.Array, first: np.ndarray, last: np.ndarray, axis: np.ndarray) -> jax.Array:

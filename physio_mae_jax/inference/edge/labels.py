@@ -37,6 +37,10 @@ def label_matrix(labels: object, count: int, decision: ClassDecision | None) -> 
                 "or 1 are expected, or one class for each recording."
             )
         return rows.astype(np.int8)
+    if any(arguments.is_missing(one) for one in entries):
+        raise ConfigError(
+            "calibration_labels has an entry without a value; leave out recordings without a label."
+        )
     names = [str(one) for one in entries]
     if decision is None:
         known = sorted(set(names))
@@ -62,20 +66,25 @@ def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
     return float((ranks[positive].sum() - positives * (positives + 1) / 2) / pairs)
 
 
-def macro_auroc(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Average the AUROC of scores [B, Y] over the classes that some windows have, but not all.
-
-    Raises:
-        DataError: There is no such class.
-    """
-    present = labels.astype(bool)
-    known = np.flatnonzero(present.any(axis=0) & ~present.all(axis=0))
-    if not len(known):
+def require_varied(*parts: np.ndarray) -> None:
+    """Raise a DataError unless some class varies within each part of labels [B, Y]."""
+    if not np.logical_and.reduce([_varies(labels) for labels in parts]).any():
         raise DataError(
             "the labels have no class that some windows have and others do not, both among those "
             "for calibration and those held back; give more recordings of several classes."
         )
+
+
+def macro_auroc(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Average the AUROC of scores [B, Y] over the classes that some windows have, but not all."""
+    present = labels.astype(bool)
+    known = np.flatnonzero(_varies(labels))
     return float(np.mean([auroc(scores[:, k], present[:, k]) for k in known]))
+
+
+def _varies(labels: np.ndarray) -> np.ndarray:
+    """Return the classes [Y] that some rows have and others do not."""
+    return labels.any(axis=0) & ~labels.all(axis=0)
 
 
 class LinearProbe:

@@ -10,6 +10,7 @@ import numpy as np
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.edge.contract import EdgeRuntime, Latency
 from physio_mae_jax.inference.edge.extra import LITERT, optional
+from physio_mae_jax.types import Untyped
 
 _NUM_ROUNDS = 21
 
@@ -122,7 +123,7 @@ class LitertSession:
         described = self._described()
         with self._lock:
             for row in range(len(windows["signal"])):
-                one = {
+                one: dict[str, np.ndarray] = {
                     name: windows[name][row : row + 1].astype(dtype)
                     for name, (_, dtype) in described.items()
                 }
@@ -130,7 +131,7 @@ class LitertSession:
         return np.concatenate(found)
 
     def _described(self) -> dict[str, tuple[tuple[object, ...], type]]:
-        details = self._run.get_input_details()
+        details: Untyped = self._run.get_input_details()
         return {
             name: (tuple(map(int, one["shape"])), one["dtype"]) for name, one in details.items()
         }

@@ -5,7 +5,13 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from physio_mae_jax.errors import DataError, UserError
-from physio_mae_jax.inference.edge.labels import LinearProbe, auroc, label_matrix, macro_auroc
+from physio_mae_jax.inference.edge.labels import (
+    LinearProbe,
+    auroc,
+    label_matrix,
+    macro_auroc,
+    require_varied,
+)
 from tests.classifiers import DECISIONS
 
 
@@ -22,6 +28,7 @@ def test_labels_are_names_numbers_or_rows():
     ("labels", "message"),
     [
         (["a"], "has 1 entries for 2 recordings"),
+        (["a", None], "has an entry without a value"),
         (["a", "x"], "has 'x', which is no class of the model; choose from a, b, c"),
         ([[0, 1], [1, 0]], r"rows of shape \(2,\); rows of 3 values 0 or 1 are expected"),
         ([[0, 1, 2], [1, 0, 0]], "rows of 3 values 0 or 1"),
@@ -43,8 +50,13 @@ def test_the_area_is_that_of_scikit_learn():
     assert macro_auroc(scores, labels) == pytest.approx(
         roc_auc_score(labels[:, :2], scores[:, :2], average="macro")
     )
+
+
+def test_labels_vary_among_the_windows_of_both_parts():
+    one, two = np.asarray([[0, 1], [0, 0]]), np.asarray([[1, 0], [0, 0]])
+    require_varied(one, one)
     with pytest.raises(DataError, match="no class that some windows have and others do not"):
-        macro_auroc(scores[:, 2:], labels[:, 2:])
+        require_varied(one, two)
 
 
 def test_a_probe_separates_classes():
