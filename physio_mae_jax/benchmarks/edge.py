@@ -53,7 +53,7 @@ def measure_devices(
 ) -> list[WindowTime]:
     """Time a window of each model and number of channels.
 
-    LiteRT is left out, with a warning, where it is not installed.
+    Where LiteRT is not installed, a warning says so and the others are timed.
 
     Args:
         repeats: Number of repeats, of 20 windows each.

@@ -127,8 +127,8 @@ def calibration_windows(
             f"{MIN_HELD_BACK} are needed. Give more or longer recordings."
         )
     labels = [window_labels(given.labels, [number for number, _ in part]) for part in parts]
-    if labels[0] is not None and labels[1] is not None:
-        require_varied(*labels)
+    if given.labels is not None:
+        require_varied(*(one for one in labels if one is not None))
     return CalibrationWindows(calibration, held_back, count, _hash(calibration), *labels)
 
 

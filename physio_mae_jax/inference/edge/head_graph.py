@@ -64,7 +64,7 @@ def _statistics(of: _Latents) -> str:
 
 
 def _event(of: _Latents) -> str:
-    weights = event_weights(of.config, of.settings.event_offset)
+    weights = event_weights(of.config, of.settings.event_offset, of.config.num_columns)
     means = [of.mean(of.value, one) for one in (*weights, None)]
     normed = [of.normed(mean, f"norm_{number}") for number, mean in enumerate(means)]
     return of.graph.op("Concat", *normed, axis=-1)

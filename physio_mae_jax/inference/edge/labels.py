@@ -39,7 +39,7 @@ def label_matrix(labels: object, count: int, decision: ClassDecision | None) -> 
         return rows.astype(np.int8)
     if any(arguments.is_missing(one) for one in entries):
         raise ConfigError(
-            "calibration_labels has an entry without a value; leave out recordings without a label."
+            "calibration_labels has an entry without a value; exclude recordings without a label."
         )
     names = [str(one) for one in entries]
     if decision is None:
@@ -84,7 +84,7 @@ def macro_auroc(scores: np.ndarray, labels: np.ndarray) -> float:
 
 def _varies(labels: np.ndarray) -> np.ndarray:
     """Return the classes [Y] that some rows have and others do not."""
-    return labels.any(axis=0) & ~labels.all(axis=0)
+    return np.asarray(labels.any(axis=0) & ~labels.all(axis=0))
 
 
 class LinearProbe:

@@ -105,7 +105,7 @@ class EventHead(nn.Module):
         """Map latents [B, M, W, H, D] with their mask [B, M, W, H] to [B, 3 D]."""
         del train
         latents = latents.astype(jnp.float32)
-        weights = event_weights(self.model, self.settings.event_offset)
+        weights = event_weights(self.model, self.settings.event_offset, latents.shape[2])
         means = [pool_tokens(latents, token_mask, one) for one in weights]
         means.append(pool_tokens(latents, token_mask))
         return jnp.concatenate(
@@ -114,9 +114,9 @@ class EventHead(nn.Module):
         )
 
 
-def event_weights(model: MaeConfig, event_offset: float) -> list[np.ndarray]:
+def event_weights(model: MaeConfig, event_offset: float, num_columns: int) -> list[np.ndarray]:
     """Return normal weights of the columns [W] around the event, at each scale."""
-    distance = np.arange(model.num_columns) + 0.5 - event_offset * model.num_columns
+    distance = np.arange(num_columns) + 0.5 - event_offset * num_columns
     column_seconds = model.patch_samples / model.sampling_rate_hz
     return [
         np.exp(-0.5 * np.square(distance * column_seconds / seconds)) for seconds in _SCALES_SECONDS
