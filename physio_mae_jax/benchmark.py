@@ -36,7 +36,8 @@ _CONFIG = config_flags.DEFINE_config_file(
 _BENCHMARKS = flags.DEFINE_list(
     "benchmarks",
     ["train", "features", "wavelets"],
-    "Benchmarks to run: train, features, wavelets, pipeline (data), import, long (recordings).",
+    "Benchmarks to run: train, features, wavelets, pipeline (data), import, long (recordings), "
+    "edge (graphs for devices).",
 )
 _CHANNELS = flags.DEFINE_integer("channels", 12, "Number of channels of a window.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Number of repeats of each timing.")

@@ -6,6 +6,7 @@ loads JAX; the caller passes the function that encodes a window.
 
 Modules::
 
+    classifier_stream  a signal that is classified while it is received
     rows           the rows of a stream, one per window
     sample_buffer  the newest samples of a signal, addressed by their position in it
     saved_stream   the state of a stream as one file, written atomically
