@@ -1,10 +1,11 @@
 """Scripts of the page of ``inference.edge.web``, run by Node.js."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -46,3 +47,10 @@ def run_javascript(folder: Path, code: str, given: Any = None) -> Any:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skip a test of the browser; fail instead where ``launch/test.sh --browser`` runs it."""
+    if os.environ.get("PHYSIO_MAE_BROWSER"):
+        pytest.fail(reason)
+    pytest.skip(f"{reason}; run bash launch/test.sh --browser")

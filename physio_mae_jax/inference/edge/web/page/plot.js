@@ -1,6 +1,6 @@
 // Plots on canvases: the trace of a signal and the trail of its embeddings.
 
-const MARGIN = { left: 46, right: 10, top: 8, bottom: 22 };
+const MARGIN = { left: 54, right: 10, top: 8, bottom: 22 };
 const LANE_GAP = 10;
 const MAX_LINES = 20; // of the trail; older points are not joined
 
