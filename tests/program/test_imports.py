@@ -75,6 +75,7 @@ LIBRARIES = {
     "edfio": {"data", "preparation", "benchmarks/reading.py"},
     "onnx": set(),  # both by the function of inference/edge/extra.py
     "onnxruntime": set(),
+    "pylsl": set(),  # by the function of inference/streaming/lsl_input.py
     "safetensors": {"inference/saved_model.py"},
     "huggingface_hub": {"inference/saved_model.py", "model_release/hub.py"},
 }
