@@ -69,6 +69,14 @@ def get_config(argument: str = "") -> ConfigDict:
     config.objective.balance = "none"  # inverse, effective
     config.objective.mixup = 0.0
 
+    config.auxiliary = ConfigDict()
+    config.auxiliary.task = ""  # another task of the recordings to train jointly, such as 'all'
+    config.auxiliary.weight = 0.5  # of its loss
+
+    config.lora = ConfigDict()
+    config.lora.rank = 0  # 8: train low-rank adapters of the encoder's dense layers instead of it
+    config.lora.alpha = 16.0  # adapters are scaled by alpha / rank
+
     config.optimizer = _optimizer()
     config.layer_decay = 0.75  # learning-rate factor from one block to the one before it
     config.encoder_lr_scale = 1.0  # learning-rate factor of the whole encoder, relative to the head

@@ -178,6 +178,7 @@ def _objective() -> ConfigDict:
     objective.mask_before_wavelet = True  # False: wavelets leak masked samples
     objective.waveform_weight = 1.0
     objective.waveform_columns = "masked"  # or 'all'
+    objective.predicted_share = 1.0  # 0.5: half of the masked columns in each step, which is faster
     objective.plane_weights = (1.0, 0.5, 0.1)
     objective.band_hz = (0.5, 50.0)  # physiology; half weight at its ends
     objective.band_edge_octaves = 1.0

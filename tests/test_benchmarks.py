@@ -51,12 +51,17 @@ def count_products(jaxpr):
         ("preset=debug,mask=random_rows", {}, 2),
     ],
 )
-def test_counted_operations_are_the_products_of_the_model(argument, changes, channels):
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_counted_operations_are_the_products_of_the_model(argument, changes, channels, share):
     config = small(argument, **changes)
+    if share < 1.0:
+        if argument != "preset=debug" or "decoder_attention" in changes:
+            pytest.skip("this model predicts all masked columns")
+        config.objective.predicted_share = share
     task = build_pretrain_spec(typed(config))
     counted = flops.training_operations(task.model.config, channels, token_counts(task, channels))
     shape, samples = (1, channels), task.model.config.num_samples
-    mask = task.mask(jax.random.key(0), {"channel_mask": jnp.ones(shape, bool)})
+    mask = task.training_mask(jax.random.key(0), {"channel_mask": jnp.ones(shape, bool)})
     args = (Windows.blank(*shape, samples), mask.visible_ids, mask.predicted_ids)
     params = jax.eval_shape(lambda: task.model.init(jax.random.key(0), *args))
     traced = jax.make_jaxpr(lambda p: task.model.apply(p, *args))(params)
@@ -67,7 +72,7 @@ def test_counted_operations_are_the_products_of_the_model(argument, changes, cha
 def test_features_are_counted_as_the_encoder_over_everything():
     cfg = build_pretrain_spec(typed(small(depth=2))).model.config
     whole = flops.training_operations(
-        cfg, 2, flops.TokenCounts(cfg.num_tokens, cfg.num_columns, cfg.num_columns)
+        cfg, 2, flops.TokenCounts(cfg.num_tokens, *[cfg.num_columns] * 3)
     )
     features = flops.feature_operations(cfg, 2)
     assert (features.encoder, features.tokenizer) == (whole.encoder, whole.tokenizer)

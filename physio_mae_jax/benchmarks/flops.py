@@ -49,11 +49,13 @@ class TokenCounts:
         tokens: Visible tokens per channel (the average if they differ).
         embedded_columns: Embedded columns per channel; all if single tokens are masked.
         predicted_columns: Predicted columns per channel.
+        decoded_columns: Columns per channel that the decoder processes.
     """
 
     tokens: float
     embedded_columns: int
     predicted_columns: int
+    decoded_columns: int
 
 
 def training_operations(cfg: MaeConfig, num_channels: int, seen: TokenCounts) -> Operations:
@@ -68,7 +70,9 @@ def training_operations(cfg: MaeConfig, num_channels: int, seen: TokenCounts) ->
     decoder = _stack(
         cfg.decoder_blocks,
         cfg.decoder_depth,
-        SequenceShape(num_channels, cfg.num_tokens, cfg.num_rows, cfg.decoder_width),
+        SequenceShape(
+            num_channels, seen.decoded_columns * cfg.num_rows, cfg.num_rows, cfg.decoder_width
+        ),
         joint=cfg.decoder_attention == "joint",
     )
     return Operations(

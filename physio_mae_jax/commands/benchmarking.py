@@ -15,6 +15,7 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.configs import PretrainConfig
 from physio_mae_jax.experiment.pretrain_spec import build_pretrain_spec, loader_config
 from physio_mae_jax.experiment.run_metadata import check_attention, count_devices
+from physio_mae_jax.models.decoder import num_decoded_columns
 from physio_mae_jax.objectives.masking import Mask
 from physio_mae_jax.training.pretrain_step import PretrainSpec
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
@@ -65,14 +66,15 @@ def token_counts(spec: PretrainSpec, num_channels: int) -> TokenCounts:
     """Return the fraction of a window that the masks of a spec leave visible."""
     cfg = spec.model.config
     examples = {"channel_mask": jax.ShapeDtypeStruct((1, num_channels), bool)}
-    drawn: Mask = jax.eval_shape(spec.mask, jax.random.key(0), examples)
+    drawn: Mask = jax.eval_shape(spec.training_mask, jax.random.key(0), examples)
     count = math.prod(drawn.visible_ids.shape[1:])
     predicted = cfg.num_columns if drawn.predicted_ids is None else drawn.predicted_ids.shape[1]
     if cfg.encoder_attention == "joint":
-        return TokenCounts(count / num_channels, cfg.num_columns, predicted)
+        return TokenCounts(count / num_channels, cfg.num_columns, predicted, cfg.num_columns)
     if drawn.visible_ids.ndim == 2:
-        return TokenCounts(count * cfg.num_rows, count, predicted)
-    return TokenCounts(count, cfg.num_columns, predicted)
+        decoded = num_decoded_columns(cfg, drawn.visible_ids, drawn.predicted_ids)
+        return TokenCounts(count * cfg.num_rows, count, predicted, decoded)
+    return TokenCounts(count, cfg.num_columns, predicted, cfg.num_columns)
 
 
 def _real_batches(

@@ -195,6 +195,8 @@ def _training_data(
     )
     if encoder_init.config is not None and encoder_init.config.channel_embedding:
         reject_duplicate_channels(data.opened, encoder_init.config.num_channel_names)
+    if config.auxiliary.task:
+        data = data.with_auxiliary(config.auxiliary.task)
     return data.with_fraction(config.label_fraction, config.seed)
 
 
@@ -251,6 +253,8 @@ def standardize_targets(instances: Instances, mean: np.ndarray, std: np.ndarray)
 
 
 def _context(config: FinetuneConfig, context: JsonObject) -> JsonObject:
+    if config.auxiliary.task:
+        context = context | {"auxiliary task": config.auxiliary.task}
     return context | {
         "seeds": {"training": config.seed, "split": config.data.split_seed},
         "label fraction": config.label_fraction,

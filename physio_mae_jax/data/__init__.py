@@ -23,6 +23,7 @@ Modules::
     gap_scan           selected recordings of a source; unknown gaps are found in one pass over the
                        samples
     input_spec         specification of a model's input, stored with the model
+    auxiliary_targets  targets of a second task for the same training instances
     instances          labeled instances to evaluate: whole recordings, beats, or intervals of one
                        state
     json_reader        reading untrusted JSON with size limits and errors that name the file

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from physio_mae_jax.data.annotation_windows import annotation_windows
+from physio_mae_jax.data.auxiliary_targets import AuxiliaryTargets
 from physio_mae_jax.data.labels import RecordingLabels, class_names, get_task, recording_labels
 from physio_mae_jax.data.sample_labels import (
     SAMPLE_LEVEL,
@@ -76,6 +77,7 @@ class Instances:
         window_instance, window_start: [n] instance and start of each evaluation window, in the
             order of the instances.
         sample_labels: Labels of the samples of a window, for segmentation.
+        auxiliary: Targets of an auxiliary task, of training instances only.
     """
 
     kind: ProblemType
@@ -88,6 +90,7 @@ class Instances:
     window_instance: np.ndarray
     window_start: np.ndarray
     sample_labels: SampleLabels | None = None
+    auxiliary: AuxiliaryTargets | None = None
 
     def __len__(self) -> int:
         return len(self.recording)
@@ -139,6 +142,7 @@ class Instances:
             last=self.last[chosen],
             window_instance=position[self.window_instance[kept]],
             window_start=self.window_start[kept],
+            auxiliary=self.auxiliary and self.auxiliary.subset(chosen),
         )
 
 

@@ -47,7 +47,10 @@ class _ReadLabeledBatch:
         draws, elements = zip(*drawn, strict=True)
         # No augmentation moves samples in time, so the labels of samples stay where they are.
         windows = [(draw.recording, draw.start) for draw in draws]
-        return self._read(draws) | {"target": self._instances.window_targets(elements, windows)}
+        targets = {"target": self._instances.window_targets(elements, windows)}
+        if self._instances.auxiliary is not None:
+            targets["auxiliary"] = self._instances.auxiliary.values[np.asarray(elements)]
+        return self._read(draws) | targets
 
 
 def labeled_training_batches(
@@ -64,7 +67,7 @@ def labeled_training_batches(
 
     Yields:
         Entries of ``WindowReader.read`` and 'target', see ``Instances.window_targets``, with a
-        leading axis.
+        leading axis; 'auxiliary' [B, A] if the instances have ``auxiliary`` targets.
     """
     slots = np.repeat(
         np.arange(len(instances)), balancing_repeats(instances.targets) if balanced else 1

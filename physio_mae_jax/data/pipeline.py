@@ -157,7 +157,9 @@ class _RandomCrop:
         self._speeds = np.arange(steps[0], steps[1] + 1) * _SPEED_STEP
 
     def __call__(self, recording: int, rng: np.random.Generator) -> WindowDraw:
-        speed = float(rng.choice(self._speeds)) if len(self._speeds) > 1 else 1.0
+        speed = 1.0
+        if len(self._speeds) > 1:  # what ``rng.choice`` draws, in a tenth of its time
+            speed = float(self._speeds[rng.integers(len(self._speeds))])
         starts = self._starts(recording, speed)
         start = starts[int(rng.integers(len(starts)))]
         return WindowDraw.of(recording, start, speed, rng=rng if self._augments else None)

@@ -6,8 +6,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from physio_mae_jax.data.batch_memory import BatchMemory
-from physio_mae_jax.data.window_transform import Example, WindowSpec, derive_window
-from physio_mae_jax.signals.preprocess import z_score, z_score_ordinary_rows
+from physio_mae_jax.data.window_transform import (
+    Example,
+    WindowSpec,
+    derive_rows,
+    derive_window,
+)
+from physio_mae_jax.signals.preprocess import (
+    Resampler,
+    resample,
+    z_score,
+    z_score_ordinary_rows,
+)
 
 # Samples normalized by one call: few enough for the processor's cache, so that only the first and
 # the last step access the memory, and enough to make the calls themselves cheap.
@@ -72,8 +82,14 @@ def _normalize(
 ) -> np.ndarray:
     """Z-score windows into ``signal`` [B, M, L]; return which channels vary, [B, M] bool."""
     values = _SCRATCH.get(signal.shape)
+    alike: dict[tuple[Resampler, int], list[int]] = {}
     for window, (samples, spec) in enumerate(zip(raw, specs, strict=True)):
-        _copy(samples, spec, values[window])
+        if spec.band is None and spec.change.is_polyphase and spec.copied_rows is None:
+            alike.setdefault((spec.change, samples.shape[-1]), []).append(window)
+        else:
+            _copy(samples, spec, values[window])
+    for windows in alike.values():
+        _resample([raw[i] for i in windows], [specs[i] for i in windows], values, windows)
     samples_each = signal.shape[-1]
     rows = signal.reshape(-1, samples_each)
     present = z_score_ordinary_rows(values.reshape(-1, samples_each), rows)
@@ -84,6 +100,22 @@ def _normalize(
             signal[window, : len(spec.plan.ids)] = derive_window(samples, spec)
         rows[...], present = z_score(rows)
     return present.reshape(signal.shape[:2])
+
+
+def _resample(
+    raw: Sequence[np.ndarray], specs: Sequence[WindowSpec], values: np.ndarray, windows: list[int]
+) -> None:
+    """Derive and resample windows of one change of rate and one length in one call.
+
+    Writes them to rows ``windows`` of ``values`` [B, M, L].
+    """
+    rows = [derive_rows(samples, spec) for samples, spec in zip(raw, specs, strict=True)]
+    resampled = resample(np.concatenate(rows), specs[0].change)
+    first = 0
+    for window, made, spec in zip(windows, rows, specs, strict=True):
+        values[window, : len(made)] = resampled[first : first + len(made), spec.resampled]
+        values[window, len(made) :] = 0.0
+        first += len(made)
 
 
 def _copy(samples: np.ndarray, spec: WindowSpec, out: np.ndarray) -> None:

@@ -97,6 +97,11 @@ class WindowSpec(NamedTuple):
             return None
         return self.plan.montage.selection
 
+    @property
+    def resampled(self) -> slice:
+        """The window and the context of its filter, among the resampled samples."""
+        return slice(self.begin, self.begin + self.before + self.num_samples + self.after)
+
 
 def plan_window(
     info: RecordingInfo, plan: ChannelPlan, config: WindowConfig, start: int, tempo: float = 1.0
@@ -175,15 +180,23 @@ def derive_window(raw: np.ndarray, spec: WindowSpec) -> np.ndarray:
     Raises:
         DataError: A value is not finite.
     """
-    made = spec.plan.montage.apply(raw if in_range(raw) else raw.astype(np.float64))
-    _check_finite(made, spec)
-    made = scale_to_float32(made, raw.dtype)
-    end = spec.begin + spec.before + spec.num_samples + spec.after
-    resampled = resample(made, spec.change, spec.first)[:, spec.begin : end]
+    made = derive_rows(raw, spec)
+    resampled = resample(made, spec.change, spec.first)[:, spec.resampled]
     if spec.band:
         kept = slice(spec.before, spec.before + spec.num_samples)
         resampled = spec.band.apply(resampled)[:, kept]
     return resampled
+
+
+def derive_rows(raw: np.ndarray, spec: WindowSpec) -> np.ndarray:
+    """Derive the channels of one window, at the rate of the recording: [m, last - first] float32.
+
+    Raises:
+        DataError: A value is not finite.
+    """
+    made = spec.plan.montage.apply(raw if in_range(raw) else raw.astype(np.float64))
+    _check_finite(made, spec)
+    return scale_to_float32(made, raw.dtype)
 
 
 def _padded(values: np.ndarray, num_channels: int) -> np.ndarray:

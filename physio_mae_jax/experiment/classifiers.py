@@ -1,9 +1,11 @@
 """Models of labeled windows: their input, their initial weights and their training step."""
 
 import dataclasses
+import functools
 from typing import NamedTuple
 
 import jax
+import optax
 
 from physio_mae_jax.data.instances import Instances, ProblemType
 from physio_mae_jax.errors import ConfigError
@@ -22,14 +24,19 @@ from physio_mae_jax.models.heads.classifier import Classifier
 from physio_mae_jax.models.heads.segmenter import Segmenter
 from physio_mae_jax.models.resnet import BASELINES
 from physio_mae_jax.models.resnet_classifier import ConvolutionalClassifier
-from physio_mae_jax.models.window_batch import Windows
+from physio_mae_jax.objectives.auxiliary import AuxiliaryOutputs
 from physio_mae_jax.objectives.supervised import class_weights
+from physio_mae_jax.training.lora import LoraConfig
 from physio_mae_jax.training.optimizer import (
     layerwise_lr_scale,
     learning_rate_schedule,
     make_optimizer,
 )
-from physio_mae_jax.training.supervised_step import SupervisedModel, SupervisedSpec
+from physio_mae_jax.training.supervised_step import (
+    SupervisedModel,
+    SupervisedSpec,
+    init_training,
+)
 from physio_mae_jax.types import FlaxModel, JsonObject, Params
 
 MAE = "mae"
@@ -180,45 +187,64 @@ def build_supervised_spec(
     Raises:
         ConfigError: A setting is out of range or contradicts another one.
     """
-    objective = config.objective
     _check_learning(config, encoder_init, instances.kind)
     encoder = encoder_init.config
     if encoder is not None:
         encoder = dataclasses.replace(encoder, drop_path_rate=config.drop_path_rate)
     head = dataclasses.replace(config.head, event_offset=config.labels.event_offset)
-    model, model_spec = build_classifier(
-        config.architecture,
-        encoder,
-        head,
-        instances.targets.shape[1],
-        instances.kind,
-    )
-    multipliers = None
-    if encoder_init.config is not None:
-        shapes = _shapes(model, num_channels, encoder_init.num_samples)
-        decay = config.layer_decay if encoder_init.pretrained else 1.0
-        multipliers = layerwise_lr_scale(
-            *(shapes, decay, encoder_init.depth, config.frozen_blocks),
-            encoder_scale=config.encoder_lr_scale if encoder_init.pretrained else 1.0,
-            attention_every=encoder_init.config.attention_every,
+    num_outputs, auxiliary = instances.targets.shape[1], None
+    build = functools.partial(build_classifier, config.architecture, encoder, head)
+    model, model_spec = build(num_outputs, instances.kind)
+    training_model = model
+    if instances.auxiliary is not None:
+        auxiliary = AuxiliaryOutputs(
+            instances.auxiliary.kind, len(instances.auxiliary.classes), config.auxiliary.weight
         )
+        training_model, _ = build(num_outputs + auxiliary.count, instances.kind)
+    shapes = _shapes(training_model, config.lora, num_channels, encoder_init.num_samples)
+    balance = config.objective.balance
     task = SupervisedSpec(
         model=model,
         kind=instances.kind,
-        objective=objective,
-        class_weights=class_weights(instances.targets, instances.kind, objective.balance),
+        objective=config.objective,
+        class_weights=class_weights(instances.targets, instances.kind, balance),
         margin_on_labels=bool(config.head.arcface),
-        frozen_encoder=bool(encoder_init.depth) and config.frozen_blocks == encoder_init.depth,
+        frozen_encoder=bool(config.lora.rank)
+        or (bool(encoder_init.depth) and config.frozen_blocks == encoder_init.depth),
         ema_decay=config.ema_decay,
-        optimizer=make_optimizer(
-            config.optimizer,
-            config.loop.num_steps,
-            multipliers,
-            config.head_only_steps if encoder_init.pretrained else 0,
-        ),
+        optimizer=_optimizer(config, encoder_init, shapes),
         learning_rate=learning_rate_schedule(config.optimizer, config.loop.num_steps),
+        training_model=training_model if auxiliary else None,
+        auxiliary=auxiliary,
+        lora=config.lora,
     )
     return task, model_spec
+
+
+def _optimizer(
+    config: FinetuneConfig, encoder_init: EncoderInit, shapes: Params
+) -> optax.GradientTransformation:
+    """Build the optimizer of parameters with the given shapes."""
+    pretrained, multipliers, trained = encoder_init.pretrained, None, None
+    if encoder_init.config is not None:
+        decay = config.layer_decay if pretrained else 1.0
+        multipliers = layerwise_lr_scale(
+            *(shapes, decay, encoder_init.depth, config.frozen_blocks),
+            encoder_scale=config.encoder_lr_scale if pretrained else 1.0,
+            attention_every=encoder_init.config.attention_every,
+        )
+    if config.lora.rank:
+        trained = {
+            part: jax.tree.map(lambda _, is_trained=part != "encoder": is_trained, tree)
+            for part, tree in shapes.items()
+        }
+    return make_optimizer(
+        config.optimizer,
+        config.loop.num_steps,
+        multipliers,
+        config.head_only_steps if pretrained else 0,
+        trained,
+    )
 
 
 def _check_learning(config: FinetuneConfig, encoder_init: EncoderInit, kind: str) -> None:
@@ -236,6 +262,12 @@ def _check_learning(config: FinetuneConfig, encoder_init: EncoderInit, kind: str
             "head.arcface=True adds a margin to the single true class: it needs "
             f"architecture={MAE!r}, a task of exclusive classes and objective.mixup=0."
         )
+    if config.head.arcface and config.auxiliary.task:
+        raise ConfigError(
+            f"auxiliary.task={config.auxiliary.task!r} adds outputs to a linear layer, which "
+            "head.arcface=True replaces by angles; set head.arcface=False or auxiliary.task=''."
+        )
+    _check_lora(config, encoder_init)
     classification_settings = (
         *(objective.focal_gamma, objective.label_smoothing, objective.balance != "none"),
         config.balanced_sampling,
@@ -246,6 +278,28 @@ def _check_learning(config: FinetuneConfig, encoder_init: EncoderInit, kind: str
         raise ConfigError(
             f"task {config.labels.task!r} is a regression target; objective.focal_gamma, "
             "label_smoothing and balance, and balanced_sampling are for classification only."
+        )
+
+
+def _check_lora(config: FinetuneConfig, encoder_init: EncoderInit) -> None:
+    """Raise on settings that adapters contradict."""
+    rank = config.lora.rank
+    if not rank:
+        return
+    if encoder_init.pretrained is None or encoder_init.config is None:
+        raise ConfigError(
+            f"lora.rank={rank} trains adapters of a pre-trained encoder, but there is none; name "
+            "one with init_from, or set lora.rank=0."
+        )
+    if config.frozen_blocks != -1:
+        raise ConfigError(
+            f"lora.rank={rank} freezes the whole encoder and trains adapters in all blocks; got "
+            f"frozen_blocks={config.frozen_blocks}. Set frozen_blocks=-1 or lora.rank=0."
+        )
+    if rank >= encoder_init.config.width:
+        raise ConfigError(
+            f"lora.rank={rank} must be below the width of the encoder, "
+            f"{encoder_init.config.width}; 4 to 16 are usual."
         )
 
 
@@ -265,7 +319,7 @@ def _check_sample_learning(config: FinetuneConfig) -> None:
             )
 
 
-def _shapes(model: FlaxModel, num_channels: int, num_samples: int) -> Params:
-    """Return the shapes of the parameters."""
-    windows = Windows.blank(1, num_channels, num_samples)
-    return jax.eval_shape(lambda: model.init(jax.random.key(0), windows))["params"]
+def _shapes(model: FlaxModel, lora: LoraConfig, num_channels: int, num_samples: int) -> Params:
+    """Return the shapes of the parameters that are trained."""
+    window_shape = num_channels, num_samples
+    return jax.eval_shape(lambda: init_training(model, lora, jax.random.key(0), window_shape))[0]

@@ -10,10 +10,12 @@ from physio_mae_jax.experiment.model_section import ModelSection
 from physio_mae_jax.experiment.typed_config import ExperimentConfig
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.heads.base import HeadConfig
+from physio_mae_jax.objectives.auxiliary import AuxiliaryConfig
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.objectives.supervised import SupervisedConfig
 from physio_mae_jax.training.loop import LoopConfig
+from physio_mae_jax.training.lora import LoraConfig
 from physio_mae_jax.training.optimizer import OptimizerConfig
 
 
@@ -90,6 +92,8 @@ class FinetuneConfig(LabeledConfig):
     ema_decay: float
     loop: LoopConfig
     patience: int
+    auxiliary: AuxiliaryConfig = dataclasses.field(default_factory=AuxiliaryConfig)
+    lora: LoraConfig = dataclasses.field(default_factory=LoraConfig)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
+from physio_mae_jax.data.auxiliary_targets import auxiliary_targets
 from physio_mae_jax.data.contamination import (
     ContaminationReport,
     TrainingProvenance,
@@ -70,6 +71,29 @@ class LabeledData:
                 _format_counts(kept),
             )
         return dataclasses.replace(self, instances={**self.instances, "train": kept})
+
+    def with_auxiliary(self, task: str) -> "LabeledData":
+        """Add the targets of an auxiliary task to the training instances.
+
+        Raises:
+            UserError: The task is the one that is evaluated or does not label recordings, or the
+                data sets do not have it.
+        """
+        if task == self.label_config.task or self.kind == "segmentation":
+            found = "labels samples" if self.kind == "segmentation" else "is the same task"
+            raise ConfigError(
+                f"auxiliary.task={task!r} cannot be trained beside labels.task="
+                f"{self.label_config.task!r}, which {found}; choose another task that labels "
+                "recordings, or '' for none."
+            )
+        instances = self.instances["train"]
+        auxiliary = auxiliary_targets(self.opened.source, instances.recording.tolist(), task)
+        _LOG.info(
+            "auxiliary task %s: %d classes, known of %d of %d training instances",
+            *(task, len(auxiliary.classes), auxiliary.num_known, len(instances)),
+        )
+        trained = dataclasses.replace(instances, auxiliary=auxiliary)
+        return dataclasses.replace(self, instances={**self.instances, "train": trained})
 
     def training_provenance(
         self, before: TrainingProvenance | None, splits: Sequence[str] = ("train",)

@@ -105,21 +105,35 @@ class Decoder(nn.Module):
         tokens = tokens + position.astype(cfg.dtype)
         if cfg.decoder_channel_embedding:
             tokens = tokens + channel_embedding(channel_ids, cfg.decoder_width, cfg, "channel")
-        tokens = self._mix(tokens, front, channel_mask)
+        columns = None
+        if num_decoded_columns(cfg, visible_ids, predicted_ids) < cfg.num_columns:
+            assert predicted_ids is not None
+            columns = jnp.sort(jnp.concatenate([visible_ids, predicted_ids], axis=1), axis=1)
+            tokens = patches.take_columns(tokens, columns, axis=2)
+            predicted_ids = jax.vmap(jnp.searchsorted)(columns, predicted_ids)
+        tokens = self._mix(tokens, columns, front, channel_mask)
         if predicted_ids is not None:
             tokens = patches.take_columns(tokens, predicted_ids, axis=2)
         return Heads(cfg, name="heads")(tokens)
 
     def _mix(
-        self, tokens: jax.Array, front: jax.Array | None, channel_mask: jax.Array
+        self,
+        tokens: jax.Array,
+        column_ids: jax.Array | None,
+        front: jax.Array | None,
+        channel_mask: jax.Array,
     ) -> jax.Array:
-        """Run the stack on the grid [B, M, W, H, Dd] and the class token [B, 1, Dd], if any."""
+        """Run the stack on columns [B, M, K, H, Dd] and the class token [B, 1, Dd], if any.
+
+        ``column_ids`` [B, K] are the columns; None for all W.
+        """
         cfg = self.config
         batch, _, columns, rows, _ = tokens.shape
         settings = cfg.decoder_blocks
         stack = Stack(settings, cfg.decoder_depth, cfg.remat, cfg.unroll_layers, name="stack")
         if cfg.decoder_attention == "factorized":
-            times = jnp.broadcast_to(jnp.arange(columns)[:, None], (batch, columns, rows))
+            ids = jnp.arange(columns) if column_ids is None else column_ids
+            times = jnp.broadcast_to(ids[..., None], (batch, columns, rows))
             return stack(tokens, times, channel_mask)
         sequence = join_channels(tokens)
         ids = jnp.broadcast_to(jnp.arange(sequence.shape[1]), sequence.shape[:2])
@@ -135,6 +149,20 @@ class Decoder(nn.Module):
         position = self.param("class_position", nn.initializers.normal(0.02), (cfg.decoder_width,))
         adds = {"always": True, "never": False, "one_channel": num_channels == 1}
         return token + position.astype(cfg.dtype) if adds[cfg.decoder_class_position] else token
+
+
+def num_decoded_columns(
+    cfg: MaeConfig, visible_ids: jax.Array, predicted_ids: jax.Array | None
+) -> int:
+    """Return the number of columns that the decoder processes, W or fewer.
+
+    Masked columns that are not predicted (``objective.predicted_share``) are left out where columns
+    are visible or masked as a whole, and no sequence joins the channels.
+    """
+    factorized = cfg.encoder_attention == cfg.decoder_attention == "factorized"
+    if predicted_ids is None or visible_ids.ndim != 2 or not factorized:
+        return cfg.num_columns
+    return min(cfg.num_columns, visible_ids.shape[1] + predicted_ids.shape[1])
 
 
 def restore_grid(

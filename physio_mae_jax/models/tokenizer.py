@@ -8,7 +8,11 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layers import Linear, convolution_init, layer_norm
 from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.signals import patches, wavelet
+from physio_mae_jax.signals.data_parallel import count_batch_shards
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES
+
+# Values of a stem's maps that a device computes at once: 1 GiB in bfloat16.
+_SLICE_SIZE = 2**29
 
 
 class ConvolutionalStem(nn.Module):
@@ -67,11 +71,10 @@ class Tokenizer(nn.Module):
         maps = wavelet.scalogram(
             signal, cfg.wavelet, cfg.sampling_rate_hz, num_valid, cfg.wavelet_method
         )
-        if cfg.convolutional_stem != "none":
-            normalized = cfg.convolutional_stem == "normalized"
-            maps = ConvolutionalStem(cfg.width, normalized, cfg.dtype, name="stem")(maps, num_valid)
-        boxes = patches.patchify_scalogram(maps, cfg.patch_scales, cfg.patch_samples, column_ids)
-        tokens = self._project("wavelet", boxes)
+        if cfg.convolutional_stem == "none":
+            tokens = self._patch_tokens(maps, column_ids)
+        else:
+            tokens = self._stem_tokens(maps, num_valid, column_ids)
         if cfg.waveform_branch:
             columns = patches.signal_columns(
                 normalize_samples(signal, num_valid), cfg.patch_samples
@@ -89,6 +92,41 @@ class Tokenizer(nn.Module):
             tokens = tokens + channel_embedding(windows.channel_ids, cfg.width, cfg, "channel")
         return tokens
 
+    def _patch_tokens(self, maps: jax.Array, column_ids: jax.Array | None) -> jax.Array:
+        """Embed the patches of maps [B, M, C, S, L] as [B, M, K, H, D]."""
+        cfg = self.config
+        boxes = patches.patchify_scalogram(maps, cfg.patch_scales, cfg.patch_samples, column_ids)
+        return self._project("wavelet", boxes)
+
+    def _stem_tokens(
+        self, maps: jax.Array, num_valid: jax.Array | None, column_ids: jax.Array | None
+    ) -> jax.Array:
+        """Embed the patches of a stem's maps, one slice of the batch after the other.
+
+        The maps of a whole batch exceed the memory of a GPU and the 2^31 values that cuDNN can
+        index, so the backward pass rematerializes those of each slice.
+        """
+        batch, channels = maps.shape[:2]
+        num_slices = _num_slices(batch, maps[0, 0, 0].size * (self.config.width // 2))
+
+        def split(values: jax.Array) -> jax.Array:
+            # The inner axis is split, so that each device keeps its own examples.
+            return values.reshape(-1, num_slices, *values.shape[1:]).swapaxes(0, 1)
+
+        single = jnp.moveaxis(split(maps), 2, 1)
+        single = single.reshape(-1, *single.shape[2:])[:, :, None]
+        shared = jax.tree.map(
+            lambda values: jnp.repeat(split(values), channels, axis=0), (num_valid, column_ids)
+        )
+        embed_slices = nn.scan(
+            nn.remat(_embed_slice, prevent_cse=False),
+            variable_broadcast="params",
+            split_rngs={"params": False},
+        )
+        _, tokens = embed_slices(self, None, (single, *shared))
+        tokens = tokens.reshape(num_slices, channels, -1, *tokens.shape[3:])
+        return jnp.moveaxis(tokens, 2, 0).reshape(batch, channels, *tokens.shape[3:])
+
     def _project(self, name: str, values: jax.Array) -> jax.Array:
         """Project the last axis to D and normalize: a convolution with stride = kernel size."""
         cfg = self.config
@@ -96,6 +134,29 @@ class Tokenizer(nn.Module):
             cfg.width, dtype=cfg.dtype, kernel_init=convolution_init, name=f"{name}_projection"
         )(values.astype(cfg.dtype))
         return layer_norm(f"{name}_norm", cfg.dtype)(projected)
+
+
+def _embed_slice(
+    tokenizer: Tokenizer,
+    carry: None,
+    part: tuple[jax.Array, jax.Array | None, jax.Array | None],
+) -> tuple[None, jax.Array]:
+    """Apply the stem to maps [B, 1, C, S, L] and embed their patches: [B, 1, K, H, D]."""
+    maps, num_valid, column_ids = part
+    cfg = tokenizer.config
+    normalized = cfg.convolutional_stem == "normalized"
+    stem = ConvolutionalStem(cfg.width, normalized, cfg.dtype, name="stem", parent=tokenizer)
+    return carry, tokenizer._patch_tokens(stem(maps, num_valid), column_ids)
+
+
+def _num_slices(batch: int, size: int) -> int:
+    """Return into how many equal parts examples of ``size`` values a channel are divided.
+
+    Every device computes a part of each slice, at most ``_SLICE_SIZE`` values if possible.
+    """
+    local = batch // count_batch_shards(batch)
+    divisors = (count for count in range(1, local) if local % count == 0)
+    return next((count for count in divisors if local // count * size <= _SLICE_SIZE), local)
 
 
 def channel_embedding(channel_ids: jax.Array, width: int, cfg: MaeConfig, name: str) -> jax.Array:

@@ -4,6 +4,7 @@ Modules::
 
     aligned_contrast
                  InfoNCE between sequences of time steps, compared at their best lag
+    auxiliary    the loss of an auxiliary task, whose outputs are beside those of the task
     contrastive  alignment of modalities recorded together: symmetric InfoNCE over the global batch
     cross_modal  reconstruction of one modality of a window from the other
     latent_targets

@@ -146,6 +146,24 @@ def draw_mask(
     return mask
 
 
+def predict_share(key: jax.Array, mask: Mask, share: float) -> Mask:
+    """Predict a random share of the masked columns of each example, at least one.
+
+    Args:
+        key: Random key.
+        mask: Mask of kind 'tube'.
+        share: Share of the masked columns, above 0; 1 returns the mask itself.
+    """
+    if share == 1.0:
+        return mask
+    assert mask.predicted_ids is not None  # of kind 'tube', see ``ObjectiveConfig``
+    size, total = mask.predicted_ids.shape
+    count = max(1, int(total * share + _ROUNDING))
+    order = jnp.argsort(jax.random.uniform(key, (size, total)), axis=1)[:, :count]
+    chosen = jnp.take_along_axis(mask.predicted_ids, order, axis=1)
+    return mask._replace(predicted_ids=jnp.sort(chosen, axis=1))
+
+
 def column_mask(noise: jax.Array, ratio: float) -> Mask:
     """Mask the columns with the largest noise [B, W], the same for all channels (tubes).
 

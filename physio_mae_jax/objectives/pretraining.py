@@ -50,6 +50,9 @@ class ObjectiveConfig:
         waveform_weight: Weight of the time-domain loss relative to the scalogram loss; 0 for none.
         waveform_columns: Columns of the time-domain loss: 'masked', those more than half masked,
             or 'all'.
+        predicted_share: Share of the masked columns that a training step predicts, drawn anew in
+            each step (Wang et al. 2023, VideoMAE V2). The decoder leaves the others out, which
+            makes a step cheaper. Evaluation predicts all.
         plane_weights: Weights of signal, first and second difference, one per wavelet plane.
         band_hz, band_edge_octaves, band_floor, scale_tilt: See ``losses.scale_weights``; a floor
             of 1 and a tilt of 0 weight all scales equally.
@@ -61,6 +64,7 @@ class ObjectiveConfig:
     mask_before_wavelet: bool = True
     waveform_weight: float = 1.0
     waveform_columns: str = "masked"
+    predicted_share: float = 1.0
     plane_weights: tuple[float, ...] = (1.0, 0.5, 0.1)
     band_hz: tuple[float, float] = (0.5, 50.0)
     band_edge_octaves: float = 1.0
@@ -75,12 +79,29 @@ class ObjectiveConfig:
     def check_against(self, model: MaeConfig) -> None:
         """Raise a ConfigError if this objective is incompatible with the model."""
         self.mask.check_against(model)
+        if self.predicted_share < 1.0:
+            self._check_predicted_share(model)
         if len(self.plane_weights) != model.wavelet.num_planes:
             raise ConfigError(
                 f"objective.plane_weights has {len(self.plane_weights)} entries, but "
                 f"model.wavelet.difference_planes={model.wavelet.difference_planes} gives "
                 f"{model.wavelet.num_planes} planes."
             )
+
+    def _check_predicted_share(self, model: MaeConfig) -> None:
+        needs = {
+            "objective.mask.kind": (self.mask.kind, "tube"),
+            "objective.waveform_columns": (self.waveform_columns, "masked"),
+            "model.encoder_attention": (model.encoder_attention, "factorized"),
+            "model.decoder_attention": (model.decoder_attention, "factorized"),
+        }
+        for name, (value, needed) in needs.items():
+            if value != needed:
+                raise ConfigError(
+                    f"objective.predicted_share={self.predicted_share} leaves whole columns out of "
+                    f"the decoder, which {name}={value!r} does not allow; set it to {needed!r}, or "
+                    "objective.predicted_share to 1."
+                )
 
 
 class Forward(NamedTuple):

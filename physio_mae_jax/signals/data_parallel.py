@@ -24,13 +24,19 @@ def shard_map_batch(
         values: Arrays [B, …], sharded over the batch axis.
         shared: Arrays replicated on every device.
     """
-    mesh = jax.sharding.get_abstract_mesh()
-    is_divided = AxisType.Manual in mesh.axis_types  # already inside a shard_map: inputs are local
-    if mesh.empty or mesh.size == 1 or is_divided or len(values[0]) % mesh.size:
+    if count_batch_shards(len(values[0])) == 1:
         return function(*values, *shared)
+    mesh = jax.sharding.get_abstract_mesh()
     split = PartitionSpec(mesh.axis_names)
     specs = (*[split] * len(values), *[PartitionSpec()] * len(shared))
     # Kernels do not declare the axes over which their results vary, so the check is disabled.
     return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(
         *values, *shared
     )
+
+
+def count_batch_shards(batch: int) -> int:
+    """Return over how many devices ``shard_map_batch`` divides a batch; 1 if it does not."""
+    mesh = jax.sharding.get_abstract_mesh()
+    is_divided = AxisType.Manual in mesh.axis_types  # already inside a shard_map: inputs are local
+    return 1 if mesh.empty or is_divided or batch % mesh.size else mesh.size

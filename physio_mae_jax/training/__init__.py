@@ -11,6 +11,7 @@ Modules::
                           data order
     init_transform        initialization of a model with the parameters of a trained one
     integrity             checksums of checkpoints, which detect damage before use
+    lora                  low-rank adapters of an encoder that stays as it was trained
     loop                  the training loop: batch -> step -> metrics of the previous step ->
                           evaluation -> checkpoint
     metric_writer         visible output of a run: a progress line, metrics.jsonl and TensorBoard

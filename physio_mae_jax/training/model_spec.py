@@ -27,7 +27,7 @@ _MAX_SCALOGRAM = 1 << 27
 # model, by which finished features are recognized, stays the same.
 _ADDED = {
     "model": ("latent_head", "drop_path_rate", "attention_every", "state_size"),
-    "objective": ("latent_weight", "teacher_decay"),
+    "objective": ("latent_weight", "teacher_decay", "predicted_share"),
     "contrastive": (
         *("readout", "column_steps", "step_width", "lag_seconds"),
         *("pooled_weight", "rotated_negatives", "cross_modal_weight"),

@@ -10,7 +10,10 @@ import optax
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.layer_plan import LayerPlan
 from physio_mae_jax.setting_ranges import check_fields
+from physio_mae_jax.training.lora import ADAPTERS
 from physio_mae_jax.types import Params, PyTree
+
+_ENCODER_GROUPS = ("encoder", ADAPTERS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,7 @@ def make_optimizer(
     num_steps: int,
     multipliers: PyTree = None,
     head_only_steps: int = 0,
+    trained: PyTree = None,
 ) -> optax.GradientTransformation:
     """Build the optimizer for a run of ``num_steps``.
 
@@ -80,11 +84,13 @@ def make_optimizer(
         multipliers: Multiplier of the learning rate of each parameter, see
             ``layerwise_lr_scale``; None for a common rate.
         head_only_steps: Number of steps at first in which the encoder does not change.
+        trained: True for each trained parameter, so that the others have no moments; None for all.
+            The gradient of the others must be 0.
     """
     scaling = [] if multipliers is None else [scale_updates(multipliers)]
     if head_only_steps:
         scaling.append(hold_encoder(head_only_steps, config.warmup_steps))
-    return optax.chain(
+    adamw = (
         optax.clip_by_global_norm(config.clip_norm),
         optax.adamw(
             learning_rate_schedule(config, num_steps),
@@ -93,8 +99,10 @@ def make_optimizer(
             weight_decay=config.weight_decay,
             mask=weight_decay_mask,
         ),
-        *scaling,
     )
+    if trained is not None:
+        return optax.chain(optax.masked(optax.chain(*adamw), trained), *scaling)
+    return optax.chain(*adamw, *scaling)
 
 
 def layerwise_lr_scale(
@@ -113,7 +121,8 @@ def layerwise_lr_scale(
 
     Args:
         params: Parameters of a model whose encoder is under 'encoder', with its blocks stacked on
-            leading axes under 'encoder/stack', see ``LayerPlan``.
+            leading axes under 'encoder/stack', see ``LayerPlan``. Adapters have the rates of what
+            they are added to.
         layer_decay: Decay of the learning rate per block; 1 for a common rate.
         num_blocks: Number of blocks of the encoder.
         frozen_blocks: -1 trains everything; 0 freezes only the layers before the blocks; k > 0
@@ -133,7 +142,7 @@ def layerwise_lr_scale(
 
     def multiplier(path: tuple[object, ...], leaf: jax.Array) -> np.ndarray:
         names = [str(getattr(key, "key", key)) for key in path]
-        if names[0] != "encoder":
+        if names[0] not in _ENCODER_GROUPS:
             return np.asarray(1.0, np.float32)
         for kind, numbers in layers.items():
             if names[1 : 2 + len(kind)] == ["stack", *kind]:
@@ -144,7 +153,7 @@ def layerwise_lr_scale(
 
 
 def hold_encoder(num_steps: int, warmup_steps: int) -> optax.GradientTransformation:
-    """Freeze the parameters under 'encoder' for some steps, then raise their rate linearly.
+    """Freeze the encoder and its adapters for some steps, then raise their rate linearly.
 
     A new head first fits the features as they are, so that its random weights do not distort them
     (Kumar et al. 2022).
@@ -159,8 +168,12 @@ def hold_encoder(num_steps: int, warmup_steps: int) -> optax.GradientTransformat
     ) -> tuple[Params, optax.ScaleByScheduleState]:
         del params
         share = jnp.clip((state.count - num_steps + 1) / max(1, warmup_steps), 0.0, 1.0)
-        held = jax.tree.map(lambda update: update * share, updates["encoder"])
-        return updates | {"encoder": held}, optax.ScaleByScheduleState(state.count + 1)
+        held = {
+            name: jax.tree.map(lambda update: update * share, updates[name])
+            for name in _ENCODER_GROUPS
+            if name in updates
+        }
+        return updates | held, optax.ScaleByScheduleState(state.count + 1)
 
     return optax.GradientTransformation(
         lambda params: optax.ScaleByScheduleState(jnp.zeros((), jnp.int32)), update

@@ -17,7 +17,7 @@ from physio_mae_jax.objectives.contrastive import (
     split_modalities,
 )
 from physio_mae_jax.objectives.latent_targets import latent_loss
-from physio_mae_jax.objectives.masking import Mask, draw_mask
+from physio_mae_jax.objectives.masking import Mask, draw_mask, predict_share
 from physio_mae_jax.objectives.pretraining import (
     Batch,
     MaskedModel,
@@ -41,6 +41,7 @@ from physio_mae_jax.types import Params, PyTree
 # Entries of a batch that are copied to the device; the others name its windows for reports.
 MODEL_INPUTS = (*CHANNEL_ENTRIES, "subject")
 _ENCODER = "encoder"
+_SHARE_KEY = 1  # folded into the key of a step's mask, for the columns that it predicts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,12 @@ class PretrainSpec:
         """Sample the masks of a batch of examples."""
         size, channels = examples["channel_mask"].shape
         return draw_mask(key, size, channels, self.model.config, self.objective.mask)
+
+    def training_mask(self, key: jax.Array, examples: Batch) -> Mask:
+        """Sample the masks of a training step, which predicts ``objective.predicted_share``."""
+        mask = self.mask(key, examples)
+        chosen = jax.random.fold_in(key, _SHARE_KEY)
+        return predict_share(chosen, mask, self.objective.predicted_share)
 
     def loss(
         self, params: Params, teacher: Params, examples: Batch, mask: Mask
@@ -127,7 +134,7 @@ def _mean_gradient(
     ``params`` are those of the model and of the teacher, see ``PretrainSpec.loss``.
     """
     examples = spec.examples({name: batch[name] for name in MODEL_INPUTS})
-    mask = spec.mask(key, examples)
+    mask = spec.training_mask(key, examples)
     gradient = functools.partial(_accumulated_gradient, spec)
     if spec.contrastive is None:
         return mean_over_devices(gradient, params, (examples, mask))

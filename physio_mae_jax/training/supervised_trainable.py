@@ -23,12 +23,12 @@ from physio_mae_jax.plots.curves import draw_supervised_curves
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.evaluation_result import EvaluationResult
 from physio_mae_jax.training.init_transform import InitTransform
+from physio_mae_jax.training.lora import ADAPTERS, describe_adapters
 from physio_mae_jax.training.metrics_file import read_metrics
 from physio_mae_jax.training.prediction import predict_instances
 from physio_mae_jax.training.sharding import fsdp_sharding, initialize_state, replicated, shard
 from physio_mae_jax.training.state import TrainState
 from physio_mae_jax.training.supervised_step import (
-    SUPERVISED_INPUTS,
     Batch,
     SupervisedModel,
     SupervisedSpec,
@@ -112,11 +112,11 @@ class SupervisedTrainable:
     @property
     def inputs(self) -> tuple[str, ...]:
         """Entries of a batch that are copied to the devices."""
-        return SUPERVISED_INPUTS
+        return self.spec.inputs
 
     def init_state(self, key: jax.Array) -> TrainState:
         """Initialize a state."""
-        params, model_state = init_variables(self.spec.model, key, self.window_shape)
+        params, model_state = self.spec.init_variables(key, self.window_shape)
         return TrainState.start(
             key,
             params,
@@ -140,6 +140,8 @@ class SupervisedTrainable:
             lambda leaf, fresh, sharding: fresh if leaf is fresh else shard(leaf, sharding),
             *(merged.params, new, fsdp_sharding(new, mesh)),
         )
+        if ADAPTERS in state.params:
+            _LOG.info("%s", describe_adapters(state.params))
         ema_params = state.ema_params
         if ema_params:
             ema_params = ema_params | {_ENCODER: jax.tree.map(jnp.copy, encoder)}
@@ -172,6 +174,10 @@ class SupervisedTrainable:
         return compile_prediction(self.spec.model, self.spec.kind, self.mesh)
 
     @functools.cached_property
+    def _final_params(self) -> Callable[[Params], Params]:
+        return jax.jit(self.spec.final_params) if self.spec.has_final_params else lambda p: p
+
+    @functools.cached_property
     def _validation_targets(self) -> np.ndarray:
         return self.validation.evaluation_targets()
 
@@ -179,10 +185,11 @@ class SupervisedTrainable:
         """Evaluate the model on validation, and save it if it is the best."""
         if step == 0:
             return None
-        predicted = self.predict(state.eval_params, state.model_state, self.validation)
+        params = self._final_params(state.eval_params)
+        predicted = self.predict(params, state.model_state, self.validation)
         value = self.metric(predicted, self._validation_targets)
         if self.best.is_improved_by(value):
-            self._save_best(state, step, value)
+            self._save_best({"params": params, "model_state": state.model_state}, step, value)
         line = (
             f"step {step}  validation {self.metric_name} {value:.4f}, best {self.best.value:.4f} "
             f"after step {self.best.step}"
@@ -202,9 +209,8 @@ class SupervisedTrainable:
     def _metric_path(self) -> Path:
         return self.workdir / BEST / "metric.json"
 
-    def _save_best(self, state: TrainState, step: int, value: float) -> None:
+    def _save_best(self, model: dict[str, Params], step: int, value: float) -> None:
         with Checkpoints(self.workdir / BEST, keep=1) as checkpoints:
-            model = {"params": state.eval_params, "model_state": state.model_state}
             # A run resumed from before its best step may find a better model at an earlier step,
             # but Orbax loads the largest number. The actual step is recorded in the metric file.
             number = max(step, (checkpoints.latest_step or 0) + 1)

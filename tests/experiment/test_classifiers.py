@@ -28,7 +28,8 @@ def test_parameters_gradient_and_optimizer_have_one_structure(model, before, aft
     config = finetune_config("preset=debug")
     config.frozen_blocks = min(frozen_blocks, settings.depth)
     encoder_init = EncoderInit(settings.sampling_rate_hz, settings.num_samples, settings, start)
-    units = SimpleNamespace(targets=np.eye(2, dtype=np.float32)[[0, 1, 1]], kind="multiclass")
+    targets = np.eye(2, dtype=np.float32)[[0, 1, 1]]
+    units = SimpleNamespace(targets=targets, kind="multiclass", auxiliary=None)
     task, _ = build_supervised_spec(typed(config), encoder_init, units, after)
     new, _ = jax.eval_shape(
         lambda: init_variables(task.model, jax.random.key(0), (after, settings.num_samples))

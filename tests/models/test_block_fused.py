@@ -28,6 +28,9 @@ def _kernels_on_a_cpu(monkeypatch):
     monkeypatch.setattr(attention, "attend_by_cudnn", attention.attend_by_xla)
     # In float32 plain layers use the other form of the GELU.
     monkeypatch.setattr(layers, "gelu", functools.partial(nn.gelu, approximate=True))
+    # A GPU would multiply float32 matrices in 19 bits.
+    with jax.default_matmul_precision("highest"):
+        yield
 
 
 FUSED = tiny_model(attention_implementation="fused", compute_dtype="bfloat16").config

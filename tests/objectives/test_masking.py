@@ -10,6 +10,7 @@ from physio_mae_jax.objectives.masking import (
     MaskConfig,
     column_mask,
     num_visible,
+    predict_share,
     row_mask,
     time_scale_mask,
     token_mask,
@@ -101,3 +102,16 @@ JOINT = {
 def test_masks_that_do_not_fit_the_model_are_rejected(mask, changes, message):
     with pytest.raises(ConfigError, match=message):
         MaskConfig(**mask).check_against(tiny_model(**changes).config)
+
+
+def test_a_share_of_the_masked_columns_is_predicted() -> None:
+    mask = column_mask(jax.random.uniform(jax.random.key(0), (3, 20)), 0.75)
+    half = predict_share(jax.random.key(1), mask, 0.5)
+    assert half.predicted_ids.shape == (3, 7)
+    for row in range(3):
+        chosen, masked = half.predicted_ids[row].tolist(), mask.predicted_ids[row].tolist()
+        assert chosen == sorted(set(chosen))
+        assert set(chosen) < set(masked)
+    assert predict_share(jax.random.key(1), mask, 1.0) is mask
+    assert predict_share(jax.random.key(1), mask, 1e-3).predicted_ids.shape == (3, 1)
+    np.testing.assert_array_equal(half.masked_columns, mask.masked_columns)

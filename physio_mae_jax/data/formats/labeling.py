@@ -4,9 +4,15 @@ Only ``preparation.layouts.folder`` uses them; training on a folder ignores them
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping
 
-from physio_mae_jax.data.formats.manifest_values import parse_by_stem, parse_name, parse_text
+from physio_mae_jax.data.formats.manifest_values import (
+    parse_by_stem,
+    parse_name,
+    parse_text,
+    reject_unknown_keys,
+)
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.printable import show
 from physio_mae_jax.types import JsonMapping
@@ -16,6 +22,8 @@ _NAMES = ("label_names", "label_names_array")
 # Fields that name members of an npz.
 LABELING_MEMBERS = ("label_array", "label_names_array", "fold_array", "attribute_arrays")
 FOLD = "fold"
+TASK_NAME = "label"
+_TASK_NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +38,7 @@ class Labeling:
         label_names_array: npz member with the class names.
         fold_array: npz member with the fold of each record.
         attribute_arrays: Mapping of attribute to the npz member with its value for each record.
+        tasks: Mapping of the name of a further task to its labels.
     """
 
     label: str | None = None
@@ -39,6 +48,7 @@ class Labeling:
     label_names_array: str | None = None
     fold_array: str | None = None
     attribute_arrays: Mapping[str, str] | None = None
+    tasks: Mapping[str, "Labeling"] | None = None
 
 
 LABELING_FIELDS = tuple(field.name for field in dataclasses.fields(Labeling))
@@ -80,7 +90,30 @@ def parse_labeling(entry_fields: JsonMapping, defaults: JsonMapping, where: str)
             raise DataError(f"{where} gives the fold twice, by fold_array and attribute_arrays.")
     if "label_names_array" in entry_fields and "label_array" not in entry_fields:
         raise DataError(f"{where}: 'label_names_array' names the classes of a 'label_array'.")
+    if "tasks" in fields:
+        fields["tasks"] = _parse_tasks(fields["tasks"], where)
     return Labeling(**fields)
+
+
+def _parse_tasks(value: object, where: str) -> dict[str, Labeling]:
+    if not isinstance(value, dict) or not all(isinstance(part, dict) for part in value.values()):
+        raise DataError(
+            f"{where}: 'tasks' must be an object {{task: {{\"label_array\": npz member, …}}}}, "
+            f"found {show(value)}."
+        )
+    found = {}
+    for name, fields in value.items():
+        if not _TASK_NAME_PATTERN.fullmatch(name) or name == TASK_NAME:
+            raise DataError(
+                f"{where}: 'tasks' has the task {show(name)}; a name consists of lower-case "
+                f"letters, digits and underscores, begins with a letter, and is not {TASK_NAME!r}."
+            )
+        part = f"{where}, task {name!r}"
+        reject_unknown_keys(fields, (*_SOURCES, *_NAMES), part)
+        if not any(key in fields for key in _SOURCES):
+            raise DataError(f"{part} has no labels; add one of {', '.join(_SOURCES)}.")
+        found[name] = parse_labeling(fields, {}, part)
+    return found
 
 
 def _parse_names(value: object, where: str) -> tuple[str, ...]:

@@ -64,6 +64,7 @@ Fields that only ``python -m physio_mae_jax.prepare folder`` reads, such as
   one fold.
 * ``attribute_arrays``  object: attribute (such as ``age``, ``sex``) -> npz member with its value
   for each record. Empty text and NaN mean that it is unknown.
+* ``tasks``  object: name of a further task -> its label fields, as those above.
 """
 
 import dataclasses
@@ -141,6 +142,8 @@ class ManifestEntry:
         """Mapping of each field that names an npz member to that name."""
         parts = ((self, NPZ_FIELDS), (self.labeling, LABELING_MEMBERS))
         names = {key: getattr(part, key) for part, keys in parts for key in keys}
+        for task, labeling in (self.labeling.tasks or {}).items():
+            names |= {f"tasks.{task}.{k}": getattr(labeling, k) for k in LABELING_MEMBERS}
         return {key: str(value) for key, value in names.items() if value is not None}
 
 

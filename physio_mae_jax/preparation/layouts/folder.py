@@ -24,7 +24,7 @@ from physio_mae_jax.data.formats.folder import (
     warn_about_unclear_channels,
     warn_about_unknown_subjects,
 )
-from physio_mae_jax.data.formats.labeling import FOLD
+from physio_mae_jax.data.formats.labeling import FOLD, TASK_NAME
 from physio_mae_jax.data.formats.manifest import MANIFEST_NAME, load_terms
 from physio_mae_jax.data.formats.readers import get_reader
 from physio_mae_jax.data.formats.usable import usable_files, warn_about_conversions
@@ -33,8 +33,9 @@ from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.preparation.channel_units import choose_channel_units, convert_units
 from physio_mae_jax.preparation.layouts.folder_labels import (
     FileLabels,
-    make_label_task,
+    make_label_tasks,
     read_file_labels,
+    read_task_labels,
     reject_unused_labels,
 )
 from physio_mae_jax.preparation.recording import (
@@ -60,7 +61,7 @@ class FolderLayout(DatasetLayout):
 
     Attributes:
         set_name: Name of the data set.
-        label_tasks: The task 'label', or none.
+        label_tasks: The task 'label' if there is one, and further tasks.
         processing: Processing of the samples as stated by the manifest.
         license, homepage, citation: Those that the manifest states for the data set.
         found: Recordings; not pickled; each worker process receives only its own.
@@ -83,7 +84,7 @@ class FolderLayout(DatasetLayout):
 
     @property
     def tasks(self) -> tuple[LabelTask, ...]:
-        """The task 'label' if the manifest has labels."""
+        """The task 'label' if the manifest has labels, and its further tasks."""
         return self.label_tasks
 
     @property
@@ -102,7 +103,7 @@ class FolderLayout(DatasetLayout):
             raise UnreadableError(details["broken"])
         described: FileRecords = details["file"]
         file = dataclasses.replace(described, path=source / described.path)
-        labels = details["labels"]
+        labels = {TASK_NAME: details["labels"], **details.get("task_labels", {})}
         signal = _read_full(file, details["record"])
         units, conversions = convert_units(signal, file.channel_names, file.units, details["units"])
         return Recording(
@@ -110,7 +111,11 @@ class FolderLayout(DatasetLayout):
             channels=file.channel_names,
             units=tuple(_unit(unit) for unit in units),
             sampling_rate_hz=file.sampling_rate_hz,
-            labels={task.name: task.encode(labels) for task in self.tasks if labels is not None},
+            labels={
+                task.name: task.encode(labels[task.name])
+                for task in self.tasks
+                if labels.get(task.name) is not None
+            },
             attributes=details["attributes"],
             conversions=(*file.conversions, *conversions),
         )
@@ -156,30 +161,37 @@ def open_own_folder(
             f"{error}\nThe same command with --draft_manifest writes this draft to a file."
         ) from error
     files, unusable = usable_files(folder, candidates)
-    for path in [path for path, file in files.items() if any("," in n for n in file.channel_names)]:
-        unusable[path] = (
-            f"{path} has the channels {'; '.join(files.pop(path).channel_names)}; names must not "
-            "contain commas. Rename them in the manifest's 'channels'."
-        )
+    _exclude_commas(files, unusable)
     warn_about_unknown_subjects(folder, list(files.values()))
     warn_about_unclear_channels(folder, list(files.values()))
     warn_about_conversions(folder, list(files.values()))
     _reject_unused_labels(candidates)
-    file_labels = {
-        c.path: read_file_labels(files[c.path], c.entry) for c in candidates if c.path in files
-    }
-    task = make_label_task(list(file_labels.values()))
+    entries = {c.path: c.entry for c in candidates if c.path in files}
+    file_labels = {path: read_file_labels(files[path], entries[path]) for path in entries}
+    task_labels = {path: read_task_labels(files[path], entries[path]) for path in entries}
+    tasks = make_label_tasks(list(file_labels.values()), list(task_labels.values()))
     units = choose_channel_units(
         [(str(path.relative_to(folder)), f.channel_names, f.units) for path, f in files.items()]
     )
     order = [c.path for c in candidates if c.path in files or c.path in unusable]
     return FolderLayout(
         set_name=name,
-        label_tasks=(task,) if task else (),
+        label_tasks=tasks,
         processing=_processing(candidates),
-        found=tuple(_references(folder, order, files, unusable, file_labels, task, units)),
+        found=tuple(
+            _references(folder, order, files, unusable, file_labels, task_labels, tasks, units)
+        ),
         **_terms(manifest_path or folder / MANIFEST_NAME),
     )
+
+
+def _exclude_commas(files: dict[Path, FileRecords], unusable: dict[Path, str]) -> None:
+    """Move files with a comma in the name of a channel to the unusable ones."""
+    for path in [path for path, file in files.items() if any("," in n for n in file.channel_names)]:
+        unusable[path] = (
+            f"{path} has the channels {'; '.join(files.pop(path).channel_names)}; names must not "
+            "contain commas. Rename them in the manifest's 'channels'."
+        )
 
 
 def _terms(manifest: Path) -> dict[str, str]:
@@ -192,11 +204,12 @@ def _references(
     files: Mapping[Path, FileRecords],
     unusable: Mapping[Path, str],
     file_labels: Mapping[Path, FileLabels],
-    task: LabelTask | None,
+    task_labels: Mapping[Path, Mapping[str, FileLabels]],
+    tasks: Sequence[LabelTask],
     units: Mapping[str, str],
 ) -> list[RecordRef]:
     """List every record of every file, in order; an unusable file counts as one record."""
-    classes = task.classes if task else ()
+    classes = {task.name: task.classes for task in tasks}
     refs = []
     for path in order:
         relative = path.relative_to(folder)
@@ -209,7 +222,9 @@ def _references(
         names = tuple(
             (relative.parent / name).as_posix() for name in (relative.name, *files[path].companions)
         )
-        refs += _records_of_file(folder, files[path], file_labels[path], names, classes, units)
+        refs += _records_of_file(
+            *(folder, files[path], file_labels[path], task_labels[path], names, classes, units)
+        )
     reject_subjects_in_two_folds(
         [
             (ref.subject_id, ref.record_id, ref.details["attributes"][FOLD])
@@ -225,8 +240,9 @@ def _records_of_file(
     folder: Path,
     file: FileRecords,
     file_labels: FileLabels,
+    task_labels: Mapping[str, FileLabels],
     names: tuple[str, ...],
-    classes: tuple[str, ...],
+    classes: Mapping[str, tuple[str, ...]],
     units: Mapping[str, str],
 ) -> list[RecordRef]:
     # Only the fields needed to read a record are pickled with it.
@@ -246,10 +262,13 @@ def _records_of_file(
             "record": record,
             "labels": file_labels.labels[record],
             # Part of the shard fingerprint: label indices depend on the set of classes.
-            "classes": classes,
+            "classes": classes.get(TASK_NAME, ()),
             "attributes": file_labels.attributes[record],
             "units": {name: units[name] for name in file.channel_names if name in units},
         }
+        if task_labels:
+            details["task_labels"] = {name: one.labels[record] for name, one in task_labels.items()}
+            details["task_classes"] = {name: classes[name] for name in task_labels}
         refs.append(
             RecordRef(
                 record_id=record_id,
@@ -291,7 +310,7 @@ def _load(file: FileRecords, load: Callable[[FileRecords], np.ndarray]) -> np.nd
 
 
 def _reject_unused_labels(candidates: Sequence[Candidate]) -> None:
-    entries = {id(c.entry): c.entry for c in candidates if c.entry.labeling.labels is not None}
+    entries = {id(c.entry): c.entry for c in candidates}
     for key, entry in entries.items():
         reject_unused_labels(entry, [c.path.stem for c in candidates if id(c.entry) == key])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.data.formats.file_facts import FileRecords
-from physio_mae_jax.data.formats.labeling import FOLD, Labeling
+from physio_mae_jax.data.formats.labeling import FOLD, TASK_NAME, Labeling
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.npz_member import read_member
 from physio_mae_jax.data.subjects import group_similar_names, is_missing
@@ -17,7 +17,6 @@ from physio_mae_jax.preparation.recording import LabelTask
 from physio_mae_jax.types import JsonMapping, JsonObject
 
 _LOG = logging.getLogger(__name__)
-TASK_NAME = "label"
 _SHOWN = 10
 
 
@@ -77,7 +76,37 @@ def read_file_labels(file: FileRecords, entry: ManifestEntry) -> FileLabels:
     )
 
 
-def make_label_task(file_labels: Sequence[FileLabels]) -> LabelTask | None:
+def read_task_labels(file: FileRecords, entry: ManifestEntry) -> dict[str, FileLabels]:
+    """Read the labels of each further task of a manifest entry; raises as ``read_file_labels``."""
+    return {
+        name: read_file_labels(
+            file, dataclasses.replace(entry, labeling=labeling, label=f"{entry.label}, {name}")
+        )
+        for name, labeling in (entry.labeling.tasks or {}).items()
+    }
+
+
+def make_label_tasks(
+    file_labels: Sequence[FileLabels], task_labels: Sequence[Mapping[str, FileLabels]]
+) -> tuple[LabelTask, ...]:
+    """Merge the labels of all files: the task 'label', if any, then the further tasks.
+
+    Args:
+        file_labels: Result of ``read_file_labels`` for each file.
+        task_labels: Result of ``read_task_labels`` for each file.
+
+    Raises:
+        DataError: As ``make_label_task``.
+    """
+    names = dict.fromkeys(name for labels in task_labels for name in labels)
+    tasks = [make_label_task(file_labels)]
+    for name in names:
+        parts = [labels[name] for labels in task_labels if name in labels]
+        tasks.append(make_label_task(parts, name))
+    return tuple(task for task in tasks if task is not None)
+
+
+def make_label_task(file_labels: Sequence[FileLabels], name: str = TASK_NAME) -> LabelTask | None:
     """Merge the labels of all files into one task; None if no file has labels.
 
     Raises:
@@ -99,22 +128,22 @@ def make_label_task(file_labels: Sequence[FileLabels]) -> LabelTask | None:
                 f"{other.where} has the classes {_list(other.names)}, {first.where} has "
                 f"{_list(first.names)}; all matrices must have the same classes in the same order."
             )
-    found = {name: one.where for one in labeled for names in one.labels for name in names or ()}
+    found = {label: one.where for one in labeled for names in one.labels for label in names or ()}
     if not any(names is not None for one in labeled for names in one.labels):
         raise DataError(
             f"{first.where}: no record has a label; omit the field or correct the values."
         )
-    declared = dict.fromkeys(name for one in labeled for name in one.names or ())
+    declared = dict.fromkeys(label for one in labeled for label in one.names or ())
     classes = tuple(declared) or _sort_classes(found)
     _warn_about_similar_classes(first.where, classes)
-    for name, where in found.items():
-        if name not in classes:
+    for label, where in found.items():
+        if label not in classes:
             raise DataError(
-                f"{where}: label {name!r} is not among the classes {_list(classes)}; add it to "
+                f"{where}: label {label!r} is not among the classes {_list(classes)}; add it to "
                 "'label_names' or correct it."
             )
     return LabelTask(
-        name=TASK_NAME,
+        name=name,
         classes=classes,
         exclusive=first.exclusive,
         description="Label of each recording in the manifest.",
@@ -144,7 +173,8 @@ def _warn_about_similar_classes(where: str, classes: Sequence[str]) -> None:
 
 def reject_unused_labels(entry: ManifestEntry, stems: Sequence[str]) -> None:
     """Raise a DataError if 'labels' names a file that the entry does not list."""
-    unused = sorted(set(entry.labeling.labels or ()) - set(stems))
+    named = [entry.labeling, *(entry.labeling.tasks or {}).values()]
+    unused = sorted({stem for part in named for stem in part.labels or ()} - set(stems))
     if unused:
         raise DataError(
             f"{entry.label}: 'labels' names {_list(unused)}, which are not among its files "

@@ -156,12 +156,14 @@ class TestRealFiles:
         }  # fmt: skip
         (tmp_path / "m.json").write_text(json.dumps(content))
         layout = opened(folder, manifest_path=tmp_path / "m.json")
-        (task,) = layout.tasks
+        task, statements = layout.tasks
         assert task.classes == ("NORM", "MI", "STTC", "CD", "HYP")
+        assert (statements.name, len(statements.classes)) == ("statements", 71)
         assert not task.exclusive
+        assert not statements.exclusive
         assert layout.filters.startswith("band-passed")
         with np.load(next(folder.glob("*.npz"))) as members:
-            labels, fold = members["y_super"], members["strat_fold"]
+            labels, fold, statement = members["y_super"], members["strat_fold"], members["y_all"]
         assert (labels < 0).any(axis=1).sum() > 0
         for index, ref in enumerate(layout.found):
             said = ref.details["labels"]
@@ -173,3 +175,4 @@ class TestRealFiles:
         recording = layout.read(folder, layout.found[0])
         assert recording.units == ("",) * 12
         np.testing.assert_array_equal(recording.labels["label"], labels[0])
+        np.testing.assert_array_equal(recording.labels["statements"], statement[0])

@@ -130,3 +130,51 @@ def test_files_must_agree_on_the_labels(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match=r"has the classes q, p, .* has p, q; all matrices"):
         opened(tmp_path)
+
+
+def test_further_tasks_of_an_array(tmp_path: Path) -> None:
+    statements = np.int8([[1, 1, 0], [0, 0, 0], [-1, -1, -1], [0, 1, 1]])
+    write_npz(tmp_path / "s.npz", y=["b", "a", "", "b"], z=statements, k=["p", "q", "r"])
+    tasks = {"statements": {"label_array": "z", "label_names_array": "k"}}
+    write_manifest(tmp_path, {"file": "s.npz", "label_array": "y", "tasks": tasks})
+    layout = opened(tmp_path)
+    assert [(task.name, task.classes, task.exclusive) for task in layout.tasks] == [
+        ("label", ("a", "b"), True),
+        ("statements", ("p", "q", "r"), False),
+    ]
+    assert labels_of(layout, tmp_path) == [[0, 1], [1, 0], None, [0, 1]]
+    found = [layout.read(tmp_path, ref).labels.get("statements") for ref in layout.found]
+    assert [None if row is None else row.tolist() for row in found] == [
+        [1, 1, 0], [0, 0, 0], None, [0, 1, 1]
+    ]  # fmt: skip
+    write_manifest(tmp_path, {"file": "s.npz", "tasks": tasks})
+    assert [task.name for task in opened(tmp_path).tasks] == ["statements"]
+    details = opened(tmp_path).found[0].details
+    write_npz(tmp_path / "s.npz", z=statements, k=["p", "r", "q"])
+    assert opened(tmp_path).found[0].details != details
+
+
+WRONG_TASKS = [
+    (["statements"], r"'tasks' must be an object \{task: \{\"label_array\": npz member"),
+    ({"label": {"label_array": "z"}}, "has the task 'label'; a name consists of"),
+    ({"My task": {"label_array": "z"}}, "has the task 'My task'; a name consists of"),
+    ({"other": {"label_arrays": "z"}}, "task 'other'.*label_arrays"),
+    ({"other": {"label_names": ["p"]}}, "task 'other' has no labels; add one of label, labels"),
+    ({"other": {"label_array": "z"}}, r"entry 0 \('s.npz'\), other.* has no member 'z'"),
+    ({"other": {"labels": {"t": "a"}}}, "'labels' names t, which are not among its files s "),
+]
+
+
+@pytest.mark.parametrize(("tasks", "message"), WRONG_TASKS)
+def test_wrong_further_tasks_are_named(tasks: Any, message: str, tmp_path: Path) -> None:
+    write_npz(tmp_path / "s.npz")
+    write_manifest(tmp_path, {"file": "s.npz", "tasks": tasks})
+    with pytest.raises(DataError, match=message):
+        opened(tmp_path)
+
+
+def test_an_array_of_a_further_task_needs_an_npz(tmp_path: Path, signal: np.ndarray) -> None:
+    write_csv(tmp_path / "a.csv", signal)
+    write_manifest(tmp_path, {"file": "a.csv", "tasks": {"other": {"label_array": "z"}}})
+    with pytest.raises(DataError, match=r"'tasks.other.label_array' names a member of an .npz"):
+        opened(tmp_path)
