@@ -127,7 +127,7 @@ def page(browser):
 def load(page, address):
     page.goto(address)
     page.wait_for_selector(READY)
-    assert page.is_hidden("#error"), page.inner_text("#error")
+    assert not page.is_visible("#error"), page.inner_text("#error")
 
 
 def run(page, **fields):
@@ -155,7 +155,7 @@ def test_embeddings_are_those_of_python(served, models, page, precision):
     addresses, values = served
     load(page, addresses[precision])
     run(page, hop=2)
-    assert page.is_hidden("#error"), page.inner_text("#error")
+    assert not page.is_visible("#error"), page.inner_text("#error")
     rows = rows_of(page)
     given = {"sampling_rate_hz": RATE_HZ, "channels": LEADS, "units": "mV", "hop_seconds": 2.0}
     stream = EdgeEncoder.load(models[precision]).stream(**given)
@@ -216,7 +216,7 @@ def test_the_page_works_without_the_server(served, page):
     page.context.set_offline(True)
     load(page, served[0]["float32"])
     run(page)
-    assert page.is_hidden("#error"), page.inner_text("#error")
+    assert not page.is_visible("#error"), page.inner_text("#error")
     assert "180.0 s" in page.inner_text("#status")
 
 
@@ -227,7 +227,7 @@ def test_wrong_input_is_named(served, models, page, tmp_path):
     run(page, rate=125, hop=0.33)
     assert error_of(page)[0] == "Wrong hop"
     run(page, hop=1)
-    assert page.is_hidden("#error"), page.inner_text("#error")
+    assert not page.is_visible("#error"), page.inner_text("#error")
     page.select_option("#source", "file")
     (tmp_path / "a.csv").write_text("II,PPG\n1,x\n")
     page.set_input_files("#signal-file", tmp_path / "a.csv")
@@ -249,7 +249,7 @@ def test_a_foreign_model_is_named(served, models, page, tmp_path):
     assert "“something”" in message
     page.set_input_files("#model-files", [models["int8"], Path(f"{models['int8']}.json")])
     page.wait_for_selector("#model:has-text('int8.onnx')")
-    assert page.is_hidden("#error"), page.inner_text("#error")
+    assert not page.is_visible("#error"), page.inner_text("#error")
 
 
 def test_a_file_of_the_user_is_encoded(served, page, recordings, tmp_path):
@@ -262,5 +262,5 @@ def test_a_file_of_the_user_is_encoded(served, page, recordings, tmp_path):
     assert page.input_value("#rate") == "125"
     assert page.input_value("#channels select") == "II"
     run(page)
-    assert page.is_hidden("#error"), page.inner_text("#error")
+    assert not page.is_visible("#error"), page.inner_text("#error")
     assert "20.0 s, 12 windows" in page.inner_text("#status")

@@ -124,6 +124,7 @@ async function useModel(contractText, graph, name) {
     ["Window", `${seconds} s at ${contract.rateHz} Hz, ${contract.numChannels} channels at most`],
   ]);
   element("decision-card").hidden = !contract.decision;
+  element("trail-title").textContent = `Trail of the ${contract.decision ? "logits" : "embedding"}`;
   const hop = Math.max(1, Math.round(DEFAULT_HOP_SECONDS / columnSeconds)) * columnSeconds;
   Object.assign(element("hop"), { value: hop, step: columnSeconds, min: columnSeconds });
   await page.controls.fit(contract);
@@ -228,7 +229,7 @@ function showDecision({ model, newest }) {
 function save() {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob(page.run.toJsonLines(), { type: "application/x-ndjson" }));
-  link.download = "embeddings.jsonl";
+  link.download = "results.jsonl";
   link.click();
   URL.revokeObjectURL(link.href);
 }

@@ -31,7 +31,7 @@ export class TraceBuffer {
   }
 }
 
-/** Resize a canvas to its place on the screen; returns its context and size in CSS pixels. */
+/** Fit a canvas to the screen; returns its context and size in CSS pixels. */
 function prepared(canvas) {
   const { clientWidth: width, clientHeight: height } = canvas;
   const ratio = window.devicePixelRatio || 1;
