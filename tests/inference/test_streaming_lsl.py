@@ -21,7 +21,7 @@ RATE_HZ = 100.0
 @pytest.fixture(autouse=True)
 def _search_briefly(monkeypatch):
     """Outlets of this process answer at once."""
-    monkeypatch.setattr(lsl_input, "_SEARCH_SECONDS", 0.5)
+    monkeypatch.setattr(lsl_input, "_SEARCH_SECONDS", 1.0)
 
 
 @pytest.fixture(scope="module")

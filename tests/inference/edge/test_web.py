@@ -170,6 +170,17 @@ def test_only_known_paths_of_this_machine_are_answered(server):
     assert asked(server, "/", "POST")[0] == 501
 
 
+def test_a_browser_that_closes_its_connection_is_no_error(server, capsys):
+    for error in (ConnectionResetError("closed"), OSError("another")):
+        try:
+            raise error
+        except OSError:
+            server.handle_error(None, ("127.0.0.1", 1))
+    said = capsys.readouterr().err
+    assert "another" in said
+    assert "closed" not in said
+
+
 def test_a_port_that_is_taken_is_named(server):
     for port in (server.server_address[1], 70_000):
         with pytest.raises(ConfigError, match=f"--port={port} is not available"):

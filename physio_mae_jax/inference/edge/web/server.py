@@ -1,5 +1,6 @@
 """A server that only this machine reaches."""
 
+import sys
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -31,7 +32,7 @@ def serve(answers: Mapping[str, Answer], port: int) -> ThreadingHTTPServer:
         pages = answers
 
     try:
-        return ThreadingHTTPServer((_HOST, port), Handler)
+        return _Server((_HOST, port), Handler)
     except (OSError, OverflowError) as error:
         raise ConfigError(
             f"--port={port} is not available ({error}); give another one, or 0 for any."
@@ -41,6 +42,15 @@ def serve(answers: Mapping[str, Answer], port: int) -> ThreadingHTTPServer:
 def address_of(server: ThreadingHTTPServer) -> str:
     """Return the address of the page; browsers trust 'localhost' without a certificate."""
     return f"http://localhost:{server.server_address[1]}/"
+
+
+class _Server(ThreadingHTTPServer):
+    """Answers each connection in a thread; a browser may close one at any time."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Report errors other than of closed connections."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):

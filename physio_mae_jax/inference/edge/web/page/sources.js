@@ -83,5 +83,5 @@ export function syntheticSignal(names) {
     }
     return values;
   });
-  return { name: "Synthetic signal", rateHz, channels: names, units: names.map(() => ""), rows };
+  return { name: "Synthetic signal", rateHz, channels: names, units: names.map(() => "a.u."), rows };
 }
