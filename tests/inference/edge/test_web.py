@@ -1,5 +1,6 @@
 """The server of the page answers what the page loads, and nothing else."""
 
+import hashlib
 import http.client
 import json
 import re
@@ -110,6 +111,10 @@ def test_the_runtime_of_the_download_is_checked(monkeypatch, tmp_path, runtime):
     with pytest.raises(DataError, match="has the SHA-256"):
         onnxruntime_web.find(None)
     assert set(onnxruntime_web.find(runtime)) == set(onnxruntime_web.FILES)
+    hashes = {n: hashlib.sha256(n.encode()).hexdigest() for n in onnxruntime_web.FILES}
+    monkeypatch.setattr(onnxruntime_web, "FILES", hashes)
+    monkeypatch.setenv("PATH", "")  # no npm: undamaged files are not downloaded again
+    assert onnxruntime_web.download() == onnxruntime_web.cache_folder()
 
 
 def test_a_download_is_checked_before_anything_is_kept(monkeypatch, tmp_path):

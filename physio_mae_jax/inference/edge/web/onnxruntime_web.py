@@ -1,5 +1,6 @@
 """onnxruntime-web in a folder of this machine, and its download."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -66,9 +67,15 @@ def find(folder: str | None) -> dict[str, Path]:
 def download() -> Path:
     """Get onnxruntime-web by npm, check its hash and write it to ``cache_folder``; return that.
 
+    Nothing is downloaded where the files are already there and undamaged.
+
     Raises:
         UserError: npm is not installed or fails, or the package is not the expected one.
     """
+    target = cache_folder()
+    with contextlib.suppress(UserError):  # missing or damaged
+        find(None)
+        return target
     npm = shutil.which("npm")
     if npm is None:
         raise UserError(
@@ -76,7 +83,6 @@ def download() -> Path:
             f"the npm package onnxruntime-web {VERSION} on another machine and give its folder "
             "dist by --onnxruntime_web=FOLDER."
         )
-    target = cache_folder()
     atomic_files.prepare_workdir(target, "XDG_CACHE_HOME")
     with tempfile.TemporaryDirectory() as folder:
         package = _pack(npm, Path(folder))
