@@ -77,6 +77,7 @@ LIBRARIES = {
     "onnxruntime": set(),
     "litert_converter": set(),
     "ai_edge_litert": set(),
+    "pylsl": set(),  # by the function of inference/streaming/lsl_input.py
     "safetensors": {"inference/saved_model.py"},
     "huggingface_hub": {"inference/saved_model.py", "model_release/hub.py"},
 }

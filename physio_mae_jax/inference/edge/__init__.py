@@ -26,4 +26,5 @@ Modules::
     session        a graph loaded for computation on this machine's processor, and the time that
                    programs take
     token_graph    from a window to tokens, as nodes of a graph
+    web/           a web page that encodes signals in a browser, and its server
 """
