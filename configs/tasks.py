@@ -64,7 +64,8 @@ def add_task(config: ConfigDict, name: str, data: ConfigDict, task: str = DEFAUL
     config.labels.window_seconds = (
         chosen.label_window_seconds
     )  # window length; 0: that of the encoder
-    config.labels.window_stride = 1.0  # step between the windows of a state, in windows
+    # Step between the evaluation windows of a recording or the windows of a state, in windows
+    config.labels.window_stride = 1.0
     config.label_fraction = 1.0  # fraction of the training subjects
     add_evaluation(config)
 

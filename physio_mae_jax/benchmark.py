@@ -37,7 +37,7 @@ _BENCHMARKS = flags.DEFINE_list(
     "benchmarks",
     ["train", "features", "wavelets"],
     "Benchmarks to run: train, features, wavelets, pipeline (data), import, long (recordings), "
-    "length (of windows, for each time mixer).",
+    "edge (graphs for devices), length (of windows, for each time mixer).",
 )
 _CHANNELS = flags.DEFINE_integer("channels", 12, "Number of channels of a window.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Number of repeats of each timing.")

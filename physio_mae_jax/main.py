@@ -94,7 +94,7 @@ Pre-train, fine-tune, evaluate and use masked autoencoders on physiological sign
 The same command resumes an interrupted run.
 
 commands, each with a config in configs/ (evaluate.py also probes, loso.py leaves one subject out,
-features.py extracts, retrieval.py retrieves):
+features.py extracts, retrieval.py retrieves, edge.py exports for devices):
 {commands}
 
 examples:

@@ -274,6 +274,11 @@ SETTINGS: dict[str, Kind] = {
     "process_index": _whole(0, 2**20, 0),
     "process_count": _whole(0, 2**20, 0),
     "tasks": Text("superclass"),
+    # Export for devices.
+    "file": Text("model.onnx"),
+    "precision": Choice(("float32", "int8")),
+    "output": Choice(("default", "embedding", "columns", "logits")),
+    "num_channels": _whole(0, 64, 2),
     "format": Choice(("npz", "parquet", "array_record")),
     "recordings_per_shard": _whole(1, 10**7, 256),
     "encoding.output": Choice(("pooled", "channels", "columns", "tokens")),

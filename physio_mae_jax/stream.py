@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from physio_mae_jax.data.json_reader import parse_json, read_json_lines
-from physio_mae_jax.errors import DataError, UserError
+from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.printable import printable_lines, show
 from physio_mae_jax.types import JsonObject, Untyped
 
 if TYPE_CHECKING:
+    from physio_mae_jax.inference.recurrent.stream import RecurrentStream
     from physio_mae_jax.inference.streaming.stream import Stream
 
-_STDIN = "stdin"
+_STDIN, _LSL = "stdin", "lsl"
 _LINES = (".jsonl", ".ndjson")
 _HINT = "give an array of a number for each channel, or of a list of numbers for each channel."
 _PIECE_SECONDS = 1.0
@@ -43,7 +44,10 @@ def _run(options: argparse.Namespace) -> None:
         for name in ("sampling_rate_hz", "channels", "units", "gain")
         if getattr(options, name) is not None
     }
-    if options.input != _STDIN and Path(options.input).suffix not in _LINES:
+    if options.input == _LSL:
+        given, pieces = _device(options, given)
+        stream = _open(options, given)
+    elif options.input != _STDIN and Path(options.input).suffix not in _LINES:
         given, pieces = _recording(options.input, given)
         stream = _open(options, given)
     else:
@@ -54,7 +58,7 @@ def _run(options: argparse.Namespace) -> None:
     _write(stream.flush())
 
 
-def _open(options: argparse.Namespace, given: JsonObject) -> "Stream":
+def _open(options: argparse.Namespace, given: JsonObject) -> "Stream | RecurrentStream":
     """Open the stream of a graph, or of a model that JAX encodes."""
     settings = given | {"hop_seconds": options.hop_seconds}
     if options.model.endswith(".onnx"):
@@ -123,6 +127,29 @@ def _recording(path: str, given: JsonObject) -> tuple[JsonObject, Iterator[np.nd
     return found, pieces()
 
 
+def _device(
+    options: argparse.Namespace, given: JsonObject
+) -> tuple[JsonObject, Iterator[np.ndarray]]:
+    """Open a stream of LSL: its description, checked against what is given, and its samples."""
+    from physio_mae_jax.inference.streaming.lsl_input import LslInput
+
+    device = LslInput(
+        name=options.lsl_name,
+        kind=options.lsl_type,
+        given=given,
+        gap_seconds=_positive(options, "lsl_gap_seconds"),
+        timeout_seconds=_positive(options, "lsl_timeout_seconds"),
+    )
+    return device.description, device.pieces()
+
+
+def _positive(options: argparse.Namespace, name: str) -> float:
+    value = getattr(options, name)
+    if not 0 < value < float("inf"):
+        raise ConfigError(f"--{name} is {value:g}; give a number of seconds above 0.")
+    return float(value)
+
+
 def _write(rows: Iterable[Untyped]) -> None:
     """Print rows, each at once, so that a reader need not wait for the next."""
     for row in rows:
@@ -147,13 +174,28 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--input",
         required=True,
         help="'stdin' or a .jsonl file with a line [number, …] or [[number, …], …] of all "
-        "channels, null for a missing value; or a recording of any format",
+        "channels, null for a missing value; 'lsl', a device in the network (lab streaming layer); "
+        "or a recording of any format",
     )
     parser.add_argument("--sampling_rate_hz", type=float, help="of the lines, or of a recording")
     parser.add_argument("--channels", help="names of the channels, separated by commas")
     parser.add_argument("--units", help="unit of the channels, such as mV")
     parser.add_argument("--gain", type=float, help="ADC counts per unit, of lines of counts")
     parser.add_argument("--hop_seconds", type=float, help="distance of windows (half a window)")
+    parser.add_argument("--lsl_name", help="name of the stream of --input=lsl")
+    parser.add_argument("--lsl_type", help="type of the stream of --input=lsl, such as ECG")
+    parser.add_argument(
+        "--lsl_gap_seconds",
+        type=float,
+        default=0.1,
+        help="later time stamps are a gap; more where they jitter, as of Bluetooth (0.1)",
+    )
+    parser.add_argument(
+        "--lsl_timeout_seconds",
+        type=float,
+        default=10.0,
+        help="time without a sample after which the stream is given up (10)",
+    )
     parser.add_argument(
         "--output", default="pooled", choices=("pooled", "columns"), help="of a model of JAX"
     )

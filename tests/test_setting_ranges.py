@@ -16,6 +16,7 @@ VARIANTS = {
     "finetune": ("", "architecture=resnet1d_wang,preset=debug"),
     "evaluate": ("", "method=probe", "method=knn"),
     "features": ("format=parquet",),
+    "edge": ("", "precision=int8"),
     "retrieval": (None,),
     "loso": ("",),
     "compare": ("data=bonn",),

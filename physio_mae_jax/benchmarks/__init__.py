@@ -3,8 +3,9 @@
 Modules::
 
     cases            benchmark cases: training step, features, wavelets, input pipeline, import,
-                     long recordings
+                     long recordings, edge
     collectives      collectives of a compiled program
+    edge             time of a window on a device: graphs beside JAX
     flops            model FLOPs, counted from shapes
     import_time      time that a new process takes to import the encoder, beyond that of JAX
     length_scaling   training and encoding of windows against their length, for each time mixer

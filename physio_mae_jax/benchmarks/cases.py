@@ -1,4 +1,4 @@
-"""Benchmark cases: training step, features, wavelets, input pipeline, import, long recordings."""
+"""Benchmark cases: training step, features, wavelets, pipeline, import, long recordings, edge."""
 
 import dataclasses
 import functools
@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from physio_mae_jax.benchmarks import flops
 from physio_mae_jax.benchmarks.collectives import count_collectives
+from physio_mae_jax.benchmarks.edge import edge_case
 from physio_mae_jax.benchmarks.import_time import import_seconds
 from physio_mae_jax.benchmarks.long_recordings import measure_lengths
 from physio_mae_jax.benchmarks.timing import (
@@ -295,6 +296,11 @@ def measure_long(bench: BenchmarkSpec) -> JsonObject:
     return {"case": "long", "recordings": [one._asdict() for one in found]}
 
 
+def measure_edge(bench: BenchmarkSpec) -> JsonObject:
+    """Time a window of the shipped models on one core; the config has no effect."""
+    return edge_case(bench.repeats)
+
+
 CASES: Mapping[str, Callable[[BenchmarkSpec], JsonObject]] = {
     "train": measure_training,
     "features": measure_features,
@@ -302,6 +308,7 @@ CASES: Mapping[str, Callable[[BenchmarkSpec], JsonObject]] = {
     "pipeline": measure_pipeline,
     "import": measure_import,
     "long": measure_long,
+    "edge": measure_edge,
 }
 
 

@@ -29,7 +29,6 @@ from physio_mae_jax.evaluation.results import Evaluation
 from physio_mae_jax.evaluation.segmentation import SegmentationEvaluation
 from physio_mae_jax.evaluation.segmentation_predictions import SegmentationPredictions
 from physio_mae_jax.evaluation.segmentation_report import report_segmentation
-from physio_mae_jax.experiment.classifier_spec import ClassifierSpec
 from physio_mae_jax.experiment.classifiers import BASELINES, MAE, build_classifier
 from physio_mae_jax.experiment.run_directory import HINT, Seed, check_setting, read_run
 from physio_mae_jax.experiment.run_metadata import count_devices, provenance
@@ -37,6 +36,7 @@ from physio_mae_jax.experiment.typed_config import ExperimentConfig, read_config
 from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training.checkpoint import Checkpoints
+from physio_mae_jax.training.classifier_spec import ClassifierSpec
 from physio_mae_jax.training.model_spec import parse_model_config
 from physio_mae_jax.training.prediction import predict_instances
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh

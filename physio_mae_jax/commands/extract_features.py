@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from physio_mae_jax import atomic_files
-from physio_mae_jax.data.formats.folder import open_files
 from physio_mae_jax.data.labels import recording_labels
 from physio_mae_jax.data.prepared import PreparedSource
-from physio_mae_jax.data.sets import ConcatSource, open_set, parse_weighted_sets
+from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.splits import make_split
-from physio_mae_jax.data.synthetic import CohortConfig
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.recording_sets import RecordingSets
 from physio_mae_jax.experiment.typed_config import ExperimentConfig, read_config
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.encoding_config import EncodingConfig
@@ -31,19 +30,13 @@ SAME_AS_RUN = "run"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FeatureDataConfig:
-    """Recordings to embed.
+class FeatureDataConfig(RecordingSets):
+    """Recordings to embed, and their split.
 
     Attributes:
-        sets, root, path, manifest, split_rule, split_seed: As in ``DataConfig``.
-        files: Comma-separated paths of self-describing files, instead of ``sets``.
+        split_rule, split_seed: As in ``DataConfig``.
     """
 
-    sets: str
-    root: str
-    path: str
-    manifest: str
-    files: str
     split_rule: str
     split_seed: int
 
@@ -92,7 +85,7 @@ def build_features(config: ExtractFeaturesConfig, workdir: Path) -> FeatureRun:
         UserError: An error that the user can fix.
     """
     encoder = _encoder(config)
-    sources = _sources(config)
+    sources = config.data.open(skip_unreadable=config.encoding.on_invalid == "skip")
     combined = ConcatSource(sources, [range(len(source.recordings)) for source in sources])
     process_index, process_count = process_share(config.process_index, config.process_count)
     labels = [
@@ -133,30 +126,6 @@ def _encoder(config: ExtractFeaturesConfig) -> Encoder:
     return load(
         config.init_from, batch_size=config.batch_size, num_devices=config.num_devices or None
     )
-
-
-def _sources(config: ExtractFeaturesConfig) -> list[SignalSource]:
-    skip = config.encoding.on_invalid == "skip"
-    files = [name.strip() for name in config.data.files.split(",") if name.strip()]
-    if files:
-        return [open_files(files, skip_unreadable=skip)]
-    if not config.data.sets:
-        raise ConfigError(
-            "no recordings to encode; set --config.data.sets=NAME of prepared data, "
-            "--config.data.sets=folder with --config.data.path=DIR, or --config.data.files=A,B."
-        )
-    return [
-        open_set(
-            item.name,
-            root=config.data.root,
-            folder=config.data.path,
-            manifest=config.data.manifest,
-            raw_manifests={},
-            cohort=CohortConfig(),
-            skip_unreadable=skip,
-        )
-        for item in parse_weighted_sets(config.data.sets)
-    ]
 
 
 def _tasks(labels: str, sources: Sequence[SignalSource]) -> list[str]:

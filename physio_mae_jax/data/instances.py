@@ -7,7 +7,7 @@ labels samples, an instance is a recording, and its windows follow each other.
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -22,7 +22,6 @@ from physio_mae_jax.data.sample_labels import (
     sample_classes,
 )
 from physio_mae_jax.data.sets import ConcatSource
-from physio_mae_jax.data.window_starts import WindowStarts
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.setting_ranges import check_fields
@@ -45,7 +44,9 @@ class LabelConfig:
             prediction of a whole recording is their average.
         event_offset: Position of an event in its window, from 0 (start) to 1 (end).
         window_seconds: Window length (s); 0 for the length the encoder was trained on.
-        window_stride: Distance between window starts within an interval, in window lengths.
+        window_stride: Distance between the starts of evaluation windows of a recording, and of all
+            windows of an interval, in window lengths; below 1 they overlap. Labels of samples are
+            evaluated without overlap.
     """
 
     task: str
@@ -277,7 +278,7 @@ def _sample_instances(
         )
     targets = np.asarray([counts[index] for index in kept], np.float32)
     instances = _make_instances(
-        source, reader, kept, config, "segmentation", labels.classes, targets, WindowStarts.covering
+        source, reader, kept, config, "segmentation", labels.classes, targets
     )
     return dataclasses.replace(instances, sample_labels=labels)
 
@@ -290,11 +291,14 @@ def _make_instances(
     kind: ProblemType,
     classes: tuple[str, ...],
     targets: np.ndarray,
-    tile: Callable[[WindowStarts, int], list[int]] = WindowStarts.end_to_end,
 ) -> Instances:
     window_instance, window_start = [], []
+    length = reader.config.num_samples
+    step = max(1, round(config.window_stride * length))
     for instance, index in enumerate(indices):
-        starts = tile(reader.starts(index), reader.config.num_samples)
+        found = reader.starts(index)
+        is_segmented = kind == "segmentation"
+        starts = found.covering(length) if is_segmented else found.every(step)
         chosen = np.linspace(0, len(starts) - 1, min(config.max_windows, len(starts))).astype(int)
         window_instance += [instance] * len(chosen)
         window_start += [starts[i] for i in chosen]

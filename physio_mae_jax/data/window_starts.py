@@ -47,10 +47,14 @@ class WindowStarts:
 
     def end_to_end(self, length: int) -> list[int]:
         """Return starts of contiguous windows of ``length`` samples within each interval."""
+        return self.every(length)
+
+    def every(self, step: int) -> list[int]:
+        """Return the first start of each interval, and those after it at a distance of ``step``."""
         return [
             int(start)
             for first, count in zip(self.first, self.count, strict=True)
-            for start in range(int(first), int(first + count), length)
+            for start in range(int(first), int(first + count), step)
         ]
 
     def covering(self, length: int) -> list[int]:

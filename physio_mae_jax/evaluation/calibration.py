@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import expit, log_softmax
 
 from physio_mae_jax.data.fingerprints import text_hash
 from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.evaluation.predictions import KINDS, Predictions
-from physio_mae_jax.printable import show
+from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.inference.class_decision import ClassDecision, sigmoid
 from physio_mae_jax.types import JsonObject
 
 # A Gaussian prior of variance 10 around the identity, weaker than one instance: it keeps slopes
@@ -30,16 +30,10 @@ _LOG_TEMPERATURES = (-4.0, 4.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """Calibration of logits to probabilities, and decision thresholds.
+class Calibration(ClassDecision):
+    """Calibration and thresholds, and what they were fitted on.
 
     Attributes:
-        kind, classes: Kind and classes of the matching predictions.
-        slopes, intercepts: Platt scaling [Y] of a multilabel task: log-odds are
-            a · logit + b, a > 0 (Platt 1999, by class).
-        temperature: Divisor of the logits of a multiclass task (Guo et al. 2017).
-        thresholds: Minimum calibrated probability of a positive prediction [Y], for multilabel and
-            two-class tasks; empty if the most probable class is predicted.
         undecided: Classes without positives or without negatives in validation; their logits
             are not calibrated and their threshold is 0.5.
         beta: Beta of the F measure that the thresholds maximize.
@@ -49,41 +43,12 @@ class Calibration:
         num_folds: Number of folds with separate calibration, see ``pooling``; 0 for one model.
     """
 
-    kind: str
-    classes: tuple[str, ...]
-    slopes: tuple[float, ...] = ()
-    intercepts: tuple[float, ...] = ()
-    temperature: float = 1.0
-    thresholds: tuple[float, ...] = ()
     undecided: tuple[str, ...] = ()
     beta: float = 1.0
     num_instances: int = 0
     num_positives: tuple[int, ...] = ()
     subjects: tuple[str, ...] = ()
     num_folds: int = 0
-
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Return calibrated probabilities, [U, Y] -> [U, Y].
-
-        Raises:
-            DataError: The task is a regression.
-        """
-        if self.kind == "multilabel":
-            return expit(logits * np.asarray(self.slopes) + np.asarray(self.intercepts))
-        return _softmax(self.kind, logits / self.temperature)
-
-    def predict_classes(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the predicted classes [U, Y], 0 or 1 as float64; one-hot in a multiclass task.
-
-        Ties go to the first of equally probable classes. In a two-class task, the second class is
-        predicted if its probability reaches its threshold.
-        """
-        if self.kind == "multilabel":
-            return (probabilities >= np.asarray(self.thresholds)).astype(np.float64)
-        chosen = np.argmax(probabilities, axis=1)
-        if self.thresholds:
-            chosen = (probabilities[:, 1] >= self.thresholds[1]).astype(int)
-        return np.eye(len(self.classes))[chosen]
 
     def check(self, predictions: Predictions) -> None:
         """Raise a DataError for predictions of another kind or with other classes."""
@@ -127,16 +92,11 @@ def load_calibration(path: Path) -> Calibration:
 
 def _contradiction(calibration: Calibration) -> str:
     """Return the problem of an invalid calibration; '' if it is valid."""
-    if calibration.kind not in KINDS:
-        return f"kind must be one of {', '.join(KINDS)}; got {show(calibration.kind)}"
-    num_classes = len(calibration.classes)
-    needed = ("slopes", "intercepts", "thresholds") if calibration.kind == "multilabel" else ()
-    for name in ("slopes", "intercepts", "thresholds", "num_positives"):
-        found = len(getattr(calibration, name))
-        if found not in ((num_classes,) if name in needed else (0, num_classes)):
-            return f"{name} must have {num_classes} numbers, one per class; got {found}"
-    if calibration.temperature <= 0 or min(calibration.slopes, default=1.0) <= 0:
-        return "temperature and slopes must be above 0"
+    if problem := calibration.contradiction():
+        return problem
+    num_classes, found = len(calibration.classes), len(calibration.num_positives)
+    if found not in (0, num_classes):
+        return f"num_positives must have {num_classes} numbers, one per class; got {found}"
     if calibration.beta <= 0 or not set(calibration.undecided) <= set(calibration.classes):
         return "beta must be above 0 and undecided must be classes"
     return ""
@@ -149,8 +109,9 @@ def uncalibrated_probabilities(predictions: Predictions) -> np.ndarray:
         DataError: The task is a regression.
     """
     if predictions.kind == "multilabel":
-        return expit(predictions.logits)
-    return _softmax(predictions.kind, predictions.logits)
+        return sigmoid(predictions.logits)
+    plain = ClassDecision(kind=predictions.kind, classes=predictions.classes)
+    return plain.probabilities(predictions.logits)
 
 
 def fit_calibration(validation: Predictions, beta: float = 1.0) -> Calibration:
@@ -250,9 +211,3 @@ def _threshold(probabilities: np.ndarray, positive: np.ndarray, beta: float) -> 
     lower = values[best - 1] if best else 0.0
     middle = (lower + values[best]) / 2
     return float(middle if middle > lower else values[best])
-
-
-def _softmax(kind: str, logits: np.ndarray) -> np.ndarray:
-    if kind != "multiclass":
-        raise DataError("a regression has no probabilities; use its predictions directly.")
-    return softmax(logits, axis=1)

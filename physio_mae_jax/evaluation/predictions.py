@@ -12,8 +12,8 @@ import numpy as np
 from physio_mae_jax.atomic_files import atomic_write
 from physio_mae_jax.data.regular_file import open_regular
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.inference.class_decision import KINDS
 
-KINDS = ("multilabel", "multiclass", "regression")
 _FIELDS = ("kind", "classes", "instance_ids", "subjects", "logits", "targets")
 _ATTRIBUTE = "attribute."
 _HINT = "give an .npz that Predictions.save wrote."

@@ -2,8 +2,6 @@
 
 Modules::
 
-    classifier_spec      specification of a fine-tuned model, stored with its checkpoint; every
-                         value is validated
     classifiers          models of labeled windows: their input, their initial weights and their
                          training step
     config_diff          differences between the settings of two runs
@@ -14,6 +12,7 @@ Modules::
     pretrain_spec        static parts of a pre-training step, built from its config without any data
     pretrained_encoders  pre-trained encoders, from a pre-training run or the original's weights,
                          for any window
+    recording_sets       recordings of data sets, of a folder or of files, without labels
     run_directory        load finished runs: their settings, and a pre-trained model with its data
     run_metadata         checks of the machine of a run; writes config.json and checks it on resume
     run_record           what a pre-training run recorded about itself: settings, data, cost and

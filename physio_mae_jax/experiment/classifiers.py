@@ -200,7 +200,7 @@ def build_supervised_spec(
         auxiliary = AuxiliaryOutputs(
             instances.auxiliary.kind, len(instances.auxiliary.classes), config.auxiliary.weight
         )
-        training_model, _ = build(num_outputs + auxiliary.count, instances.kind)
+        training_model, _ = build(num_outputs + auxiliary.num_outputs, instances.kind)
     shapes = _shapes(training_model, config.lora, num_channels, encoder_init.num_samples)
     balance = config.objective.balance
     task = SupervisedSpec(

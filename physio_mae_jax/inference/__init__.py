@@ -9,6 +9,9 @@ Modules::
     alignment            lag of a pulse after its ECG, by the time steps of a model or by beat times
     arguments            arguments beside the signals (rates, names, units, gains) as plain Python
                          values
+    class_decision       probabilities and decisions of a classifier from its logits, with NumPy
+                         alone
+    classifier           the classifier of a fine-tuned model, for new signals
     clocks               detection of channels that only count: times or sample numbers mistaken
                          for a signal
     compiled_encoder     encoding of window batches by compiled programs, one per batch shape
@@ -33,6 +36,7 @@ Modules::
                          again
     plan_notes           notes about what the preprocessing of a recording changes or excludes
     precision            weights in half precision: rounding, and the agreement of the embeddings
+    recording_classifier  what every classifier of recordings offers, with JAX or without
     recording_encoder    what every encoder of recordings offers, with JAX or without: arrays, files
                          and folders
     recording_plan       the windows to encode of each recording, and what that changes or excludes
@@ -47,6 +51,8 @@ Modules::
                          files
     tiling               positions of the encoded windows of a recording, and the weights of their
                          columns
+    trained_classifier   a fine-tuned classifier of a run, loaded from the description in its best
+                         checkpoint
     trained_model        A pre-trained model of a run, loaded from the description in its checkpoint
     window_inspection    what an encoder sees in a window: reconstructions, attention, and the lag
                          of a pulse
@@ -54,7 +60,7 @@ Modules::
                          gaps are rows too
     window_batches       batches of the windows of planned recordings, read ahead by threads and
                          padded to few shapes
-    edge/                encoders for devices: ONNX graphs, and their use without JAX
+    edge/                encoders and classifiers for devices: ONNX graphs, used without JAX
     feature_store/       embeddings of whole data sets as tables in files, with one index
     streaming/           encoding of signals while they are received: one row per hop
 """

@@ -126,9 +126,10 @@ class Encoder(WindowInspection, RecordingEncoder):
 
     def export_edge(self, path: str | Path, **settings: Options) -> Path:
         """Write an ONNX graph for devices; arguments as for ``edge.export.export_edge``."""
-        from physio_mae_jax.inference.edge.export import export_edge  # takes onnx
+        from physio_mae_jax.inference.edge.edge_model import EdgeModel  # takes onnx
+        from physio_mae_jax.inference.edge.export import export_edge
 
-        return export_edge(self.trained, self.input, path, **settings)
+        return export_edge(EdgeModel.of_encoder(self.trained), self.input, path, **settings)
 
     def stream(
         self,

@@ -7,11 +7,12 @@ import numpy as np
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.inference.arguments import sequence_of
+from physio_mae_jax.inference.compiled_encoder import CompiledEncoder
 from physio_mae_jax.inference.encoding_config import Output
 from physio_mae_jax.inference.recurrent.opening import open_recurrent_stream
 from physio_mae_jax.inference.recurrent.stream import RecurrentStream
 from physio_mae_jax.inference.signal_metadata import SignalMetadata
-from physio_mae_jax.inference.streaming.stream import Stream
+from physio_mae_jax.inference.streaming.stream import Stream, WindowEncoder
 from physio_mae_jax.inference.window_batches import batch_bucket, stack_windows
 
 if TYPE_CHECKING:
@@ -55,18 +56,28 @@ def _open_window_stream(
     }
     if output not in shapes:
         raise ConfigError(f"output is {output!r}; a stream gives {' or '.join(map(repr, shapes))}.")
-    size = batch_bucket(1, encoder.batch_size, programs.mesh.size)
-
-    def encode(window: dict[str, np.ndarray]) -> np.ndarray:
-        # One window at a time: the size of a batch may change the last bit of a result.
-        arrays = stack_windows([window], size)
-        return np.asarray(programs.run(arrays, cast(Output, output)))[0]
-
     return Stream(
-        encode,
+        window_encoder(programs, encoder.batch_size, cast(Output, output)),
         encoder.input,
         shapes[output],
         encoder.fingerprint,
         description=sequence_of(SignalMetadata, description),
         hop_seconds=hop_seconds,
     )
+
+
+def window_encoder(programs: CompiledEncoder, batch_size: int, output: Output) -> WindowEncoder:
+    """Return the function from one window to its output.
+
+    Args:
+        programs: Encoder.
+        batch_size: Largest size of its batches.
+        output: 'pooled' or 'columns'.
+    """
+    size = batch_bucket(1, batch_size, programs.mesh.size)
+
+    def encode(window: dict[str, np.ndarray]) -> np.ndarray:
+        # One window at a time: the size of a batch may change the last bit of a result.
+        return np.asarray(programs.run(stack_windows([window], size), output))[0]
+
+    return encode

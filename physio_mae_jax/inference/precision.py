@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from physio_mae_jax.data.input_spec import InputSpec
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, mesh_for
 from physio_mae_jax.inference.trained_model import TrainedModel
@@ -86,14 +87,18 @@ def float32_encoder(trained: TrainedModel, mesh: Mesh) -> CompiledEncoder:
     )
 
 
-def example_windows(trained: TrainedModel, num_windows: int) -> dict[str, np.ndarray]:
+def example_windows(given: InputSpec, num_columns: int, num_windows: int) -> dict[str, np.ndarray]:
     """Make windows of beats and noise with all channels of a model.
+
+    Args:
+        given: Windows of the model.
+        num_columns: Number of their columns W.
+        num_windows: Number of windows B.
 
     Returns:
         Entries 'signal' [B, M, L] of unit variance, 'channel_mask' and 'channel_ids' [B, M], and
         'column_weight' [B, W].
     """
-    given, model = trained.model_spec.input, trained.model_spec.model
     channels = given.channels[: given.num_channels]
     shape = (num_windows, len(channels))
     rng = np.random.default_rng(0)
@@ -111,7 +116,7 @@ def example_windows(trained: TrainedModel, num_windows: int) -> dict[str, np.nda
         "signal": signal.astype(np.float32),
         "channel_mask": np.ones(shape, bool),
         "channel_ids": np.tile(ids, (num_windows, 1)),
-        "column_weight": np.ones((num_windows, model.num_columns), np.float32),
+        "column_weight": np.ones((num_windows, num_columns), np.float32),
     }
 
 
@@ -124,6 +129,7 @@ def _embed_examples(first: TrainedModel, second: TrainedModel) -> list[np.ndarra
     mesh = mesh_for(_NUM_WINDOWS, 1)
     compiled = float32_encoder(first, mesh)
     other = jax.device_put(second.autoencoder_params["encoder"], replicated(mesh))
-    windows = example_windows(first, _NUM_WINDOWS)
+    spec = first.model_spec
+    windows = example_windows(spec.input, spec.model.num_columns, _NUM_WINDOWS)
     encoders = (compiled, dataclasses.replace(compiled, params=other))
     return [np.asarray(encoder.run(windows, "pooled")) for encoder in encoders]

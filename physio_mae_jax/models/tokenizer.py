@@ -5,6 +5,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.export import is_symbolic_dim
 
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layers import Linear, convolution_init, layer_norm
@@ -133,7 +134,7 @@ class Tokenizer(nn.Module):
         index, so the backward pass rematerializes those of each slice.
         """
         batch, channels = maps.shape[:2]
-        num_slices = _num_slices(batch, maps[0, 0, 0].size * (self.config.width // 2))
+        num_slices = _num_slices(maps[:, 0, 0], self.config.width // 2)
 
         def split(values: jax.Array) -> jax.Array:
             # The inner axis is split, so that each device keeps its own examples.
@@ -175,12 +176,16 @@ def _embed_slice(
     return carry, tokenizer._patch_tokens(stem(maps, num_valid), column_ids)
 
 
-def _num_slices(batch: int, size: int) -> int:
-    """Return into how many equal parts examples of ``size`` values a channel are divided.
+def _num_slices(plane: jax.Array, features: int) -> int:
+    """Return into how many equal parts the examples of a plane [B, S, L] are divided.
 
-    Every device computes a part of each slice, at most ``_SLICE_SIZE`` values if possible.
+    Every device computes a part of each slice, at most ``_SLICE_SIZE`` values of all features if
+    possible. An exported program, whose B is symbolic, does not divide them.
     """
-    local = batch // count_batch_shards(batch)
+    if is_symbolic_dim(plane.shape[0]):
+        return 1
+    local = len(plane) // count_batch_shards(plane)
+    size = plane[0].size * features
     divisors = (count for count in range(1, local) if local % count == 0)
     return next((count for count in divisors if local // count * size <= _SLICE_SIZE), local)
 

@@ -31,12 +31,12 @@ class AuxiliaryOutputs(NamedTuple):
 
     Attributes:
         kind: Kind of the task.
-        count: Number of outputs A.
+        num_outputs: Number of outputs A.
         weight: Weight of the loss.
     """
 
     kind: Literal["multilabel", "multiclass"]
-    count: int
+    num_outputs: int
     weight: float
 
 

@@ -24,7 +24,7 @@ def shard_map_batch(
         values: Arrays [B, …], sharded over the batch axis.
         shared: Arrays replicated on every device.
     """
-    if count_batch_shards(len(values[0])) == 1:
+    if count_batch_shards(values[0]) == 1:
         return function(*values, *shared)
     mesh = jax.sharding.get_abstract_mesh()
     split = PartitionSpec(mesh.axis_names)
@@ -35,8 +35,9 @@ def shard_map_batch(
     )
 
 
-def count_batch_shards(batch: int) -> int:
-    """Return over how many devices ``shard_map_batch`` divides a batch; 1 if it does not."""
+def count_batch_shards(batch: jax.Array) -> int:
+    """Return over how many devices ``shard_map_batch`` divides [B, …]; 1 if it does not."""
     mesh = jax.sharding.get_abstract_mesh()
     is_divided = AxisType.Manual in mesh.axis_types  # already inside a shard_map: inputs are local
-    return 1 if mesh.empty or is_divided or batch % mesh.size else mesh.size
+    # Without a mesh B may be symbolic, in a program that is exported for any number of examples.
+    return 1 if mesh.empty or is_divided or len(batch) % mesh.size else mesh.size

@@ -4,6 +4,8 @@ Modules::
 
     checkpoint            checkpoints of everything a run needs to resume; the only module that uses
                           Orbax
+    classifier_spec       specification of a fine-tuned model, stored with its checkpoint; every
+                          value is validated
     data_position         position in the training data, for resuming with any number of processes
     evaluation            validation errors and the arrays of a reconstruction plot
     evaluation_result     result of an evaluation during training

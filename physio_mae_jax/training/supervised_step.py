@@ -90,7 +90,7 @@ class SupervisedSpec:
         """Return the parameters of ``model`` from those that are trained."""
         params = with_adapters_merged(params, self.lora)
         if self.auxiliary:
-            kept = -self.auxiliary.count
+            kept = -self.auxiliary.num_outputs
             output = {name: leaf[..., :kept] for name, leaf in params[_OUTPUT].items()}
             params = params | {_OUTPUT: output}
         return params

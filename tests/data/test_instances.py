@@ -29,6 +29,14 @@ def test_recordings_are_evaluated_by_windows_spread_over_them(source):
     assert np.bincount(instances.window_instance).tolist() == [3] * 48
 
 
+def test_windows_of_a_recording_overlap_if_that_is_wanted(source):
+    instances = instances_of(source, "wave", seconds=8.0, window_stride=0.25)
+    assert instances.window_start[:3].tolist() == [0, 100, 200]  # 8 s of 12 s, each 2 s, at 50 Hz
+    assert np.bincount(instances.window_instance).tolist() == [3] * 48
+    few = instances_of(source, "wave", seconds=8.0, window_stride=0.25, max_windows=2)
+    assert few.window_start[:2].tolist() == [0, 200]
+
+
 def test_recordings_of_no_class_are_excluded_if_that_is_wanted(source):
     assert len(instances_of(source, "flags", require_label=False)) == 48
     kept = instances_of(source, "flags")

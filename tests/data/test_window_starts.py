@@ -28,6 +28,8 @@ def test_windows_begin_wherever_no_gap_reaches_and_nowhere_else(rate):
     ends = starts.end_to_end(length)
     assert set(ends) <= set(good)
     assert all(b - a >= length for a, b in itertools.pairwise(ends))
+    assert starts.every(length) == ends
+    assert starts.every(1) == good
     covering = starts.covering(length)
     assert set(ends) <= set(covering) <= set(good)
     reached = {start + i for start in good for i in range(length)}

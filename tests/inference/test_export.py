@@ -72,6 +72,7 @@ def test_an_exported_program_runs_where_there_is_only_jax(made, tmp_path):
         {"encoder_attention": "joint", "waveform_branch": False},
         {"attention_block_seconds": 0.7},
         {"time_mixer": "state_space", "attention_every": 2},
+        {"convolutional_stem": "normalized"},
     ],
 )
 def test_a_program_takes_batches_of_any_size(changes, tmp_path):
@@ -79,6 +80,18 @@ def test_a_program_takes_batches_of_any_size(changes, tmp_path):
     program = jax.export.deserialize(bytearray(path.read_bytes()))
     assert [aval.shape[1:] for aval in program.in_avals] == [(2, 400), (2,), (2,)]
     assert str(program.in_avals[0].shape[0]) == "b"
+
+
+def test_a_program_of_a_stem_agrees_with_the_encoder(tmp_path):
+    made = encoder(convolutional_stem="normalized")
+    path = made.export(tmp_path / "program", num_channels=3, platforms=("cpu",))
+    program = jax.export.deserialize(bytearray(path.read_bytes()))
+    signals = np.stack([beats(4, 100, seed=i) for i in range(3)])
+    ids = np.array([read_calling(path)["channel_ids"][name] for name in LEADS], np.int32)
+    windows = np.stack([z_score(signal)[0] for signal in signals])
+    found = program.call(windows, np.ones((3, 3), bool), np.tile(ids, (3, 1)))
+    wanted = made.encode(signals, sampling_rate_hz=100, channels=LEADS)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_an_unknown_platform_is_named(made, tmp_path):

@@ -29,6 +29,7 @@ from physio_mae_jax.models.mixers import MIXERS
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from physio_mae_jax.training.checkpoint import Checkpoints
 from tests import guides
+from tests.classifiers import untrained_classifier, write_finetuned
 from tests.encoders import beats, untrained
 from tests.factories import small_state_dict
 from tests.guides import GUIDES, PAGES, blocks_of, name_of
@@ -117,6 +118,7 @@ def position(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Checkpoints(folder / "runs/mixed/checkpoints", keep=1) as checkpoints:
         checkpoints.save(1, {"params": model.params}, model.model_spec.to_json(), model.trained_on)
     (folder / "runs/ptbxl").symlink_to("mixed")
+    write_finetuned(folder / "runs/superclass", untrained_classifier())
     waves(folder / "data", subjects=2)
     config = features_config.get_config("format=parquet")
     config.init_from, config.data.sets = str(folder / "runs/mixed"), "waves"

@@ -73,8 +73,11 @@ LIBRARIES = {
     "pickle": set(),
     "pyarrow": {"data", "inference/feature_store/files.py"},
     "edfio": {"data", "preparation", "benchmarks/reading.py"},
-    "onnx": set(),  # both by the function of inference/edge/extra.py
+    "onnx": set(),  # all by the function of inference/edge/extra.py
     "onnxruntime": set(),
+    "litert_converter": set(),
+    "ai_edge_litert": set(),
+    "pylsl": set(),  # by the function of inference/streaming/lsl_input.py
     "safetensors": {"inference/saved_model.py"},
     "huggingface_hub": {"inference/saved_model.py", "model_release/hub.py"},
 }

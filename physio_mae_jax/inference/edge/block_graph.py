@@ -2,10 +2,11 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physio_mae_jax.inference.edge.graph import GraphBuilder
+from physio_mae_jax.inference.edge.graph import Graph
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layers import NORM_EPSILON
 from physio_mae_jax.models.rotary import rotary_rotation
@@ -35,7 +36,7 @@ class Sequences(NamedTuple):
     exchanges: str = ""
 
 
-def add_block(graph: GraphBuilder, tokens: str, params: Params, of: Sequences, name: str) -> str:
+def add_block(graph: Graph, tokens: str, params: Params, of: Sequences, name: str) -> str:
     """Add one block over tokens [S, T, D].
 
     Args:
@@ -69,18 +70,19 @@ def _scale(config: MaeConfig) -> float:
     return (config.width // config.num_heads) ** -0.5
 
 
-def _heads(graph: GraphBuilder, tokens: str, params: Params, of: Sequences, name: str) -> list[str]:
+def _heads(graph: Graph, tokens: str, params: Params, of: Sequences, name: str) -> list[str]:
     """Project tokens [S, T, D] to queries, keys and values [S, T, h, d]."""
     projected = graph.linear(tokens, params["qkv"], f"{name}/qkv")
     parts = graph.split("Split", 3, projected, axis=-1, num_outputs=3)
     return [graph.reshape(part, *of.shape, of.config.num_heads, -1) for part in parts]
 
 
-def _rotated(graph: GraphBuilder, heads: str, of: Sequences, scale: float = 1.0) -> str:
+def _rotated(graph: Graph, heads: str, of: Sequences, scale: float = 1.0) -> str:
     """Rotate [S, T, h, d] by its positions, and scale it."""
-    rotation = rotary_rotation(
-        jnp.asarray(of.positions)[None], of.config.width // of.config.num_heads
-    )
+    with jax.ensure_compile_time_eval():  # also where JAX traces the graph
+        rotation = rotary_rotation(
+            jnp.asarray(of.positions)[None], of.config.width // of.config.num_heads
+        )
     cos, sin = (graph.constant(scale * np.asarray(one)[:, :, None]) for one in rotation)
     first, second = graph.split("Split", 2, heads, axis=-1, num_outputs=2)
     turned = (
@@ -90,7 +92,7 @@ def _rotated(graph: GraphBuilder, heads: str, of: Sequences, scale: float = 1.0)
     return graph.op("Concat", *turned, axis=-1)
 
 
-def _attended(graph: GraphBuilder, query: str, key: str, value: str, mask: str) -> str:
+def _attended(graph: Graph, query: str, key: str, value: str, mask: str) -> str:
     """Attend from [N, h, Q, d], already scaled, to keys [N, h, K, d]."""
     scores = graph.op("MatMul", query, graph.transpose(key, 0, 1, 3, 2))
     if mask:
@@ -98,9 +100,7 @@ def _attended(graph: GraphBuilder, query: str, key: str, value: str, mask: str) 
     return graph.op("MatMul", graph.op("Softmax", scores, axis=-1), value)
 
 
-def _across_channels(
-    graph: GraphBuilder, tokens: str, params: Params, of: Sequences, name: str
-) -> str:
+def _across_channels(graph: Graph, tokens: str, params: Params, of: Sequences, name: str) -> str:
     """Return the branch of attention across the S sequences at each of T positions."""
     smoothed = _smoothed(graph, tokens, params, of) if of.config.channel_smoothing else tokens
     normed = graph.layer_norm(smoothed, params["channel_norm"], NORM_EPSILON)
@@ -116,7 +116,7 @@ def _across_channels(
     return graph.op("Mul", branch, of.exchanges)
 
 
-def _smoothed(graph: GraphBuilder, tokens: str, params: Params, of: Sequences) -> str:
+def _smoothed(graph: Graph, tokens: str, params: Params, of: Sequences) -> str:
     """Smooth each row of [S, W · H, D] along its columns."""
     cfg, taps = of.config, params["smoothing"]
     rows = cfg.num_rows

@@ -13,10 +13,13 @@ from physio_mae_jax.data.json_types import Between, check_types
 from physio_mae_jax.data.regular_file import read_regular
 from physio_mae_jax.data.sealed_json import add_seal, read_sealed
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.inference.class_decision import ClassDecision
 from physio_mae_jax.types import JsonObject
 
 EdgePrecision = Literal["float32", "int8"]
-EdgeOutput = Literal["embedding", "columns"]
+EdgeOutput = Literal["embedding", "columns", "logits"]
+EdgeRuntime = Literal["onnx", "litert"]
+LOGITS: EdgeOutput = "logits"
 _HINT = "export the encoder again."
 _FORMAT = "edge model"
 _MAX_BYTES = 1 << 31  # the limit of a protocol buffer
@@ -31,6 +34,12 @@ class Agreement:
         relative_error: Largest difference, as a share of the largest output.
         mean_cosine, min_cosine: Cosine of outputs after the mean of those of JAX is subtracted.
         same_neighbor: Share of windows whose nearest other window, by cosine, is the same.
+        probability_error: Mean difference of the probabilities of a classifier; None for an
+            encoder.
+        same_decision: Share of windows with the same decisions of a classifier; None for an
+            encoder.
+        auroc, reference_auroc: Macro AUROC of the labels of the windows, of the graph and of JAX;
+            None without labels.
     """
 
     num_windows: int
@@ -38,6 +47,10 @@ class Agreement:
     mean_cosine: float
     min_cosine: float
     same_neighbor: float
+    probability_error: float | None = None
+    same_decision: float | None = None
+    auroc: float | None = None
+    reference_auroc: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,15 +107,18 @@ class Contract:
     Attributes:
         format: 'edge model'.
         precision: Type of the products of its blocks, 'float32' or 'int8'.
-        output: 'embedding' or 'columns'.
+        output: 'embedding', 'columns' or, of a classifier, 'logits'.
         num_channels: Number of channels M of a window; fewer are padded with absent ones.
         width, num_columns, column_samples: Size of an embedding, columns of a window, and samples
             of a column.
-        opset: Version of the ONNX operators.
+        runtime: Library that computes it, 'onnx' (onnxruntime) or 'litert'.
+        opset: Version of the ONNX operators; 0 for LiteRT.
         input_spec: Preprocessing of a window.
         model: Hash of the weights of the model.
         graph_sha256: Hash of the graph file.
         card: What was measured when it was exported.
+        decision: Classes, probabilities and decisions from the logits of a classifier; None for an
+            encoder.
     """
 
     format: Literal["edge model"] = "edge model"
@@ -117,16 +133,58 @@ class Contract:
     model: str
     graph_sha256: str
     card: EdgeCard
+    decision: ClassDecision | None = None
+    runtime: EdgeRuntime = "onnx"
+
+    def __post_init__(self) -> None:
+        if (self.output == LOGITS) != (self.decision is not None):
+            raise DataError(f"output is {self.output!r}, which does not fit its decision")
+        if self.decision and (problem := self.decision.contradiction()):
+            raise DataError(f"decision: {problem}")
 
     @property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of the output of one window."""
-        shape = (self.width,)
-        return shape if self.output == "embedding" else (self.num_columns, *shape)
+        shapes = {"embedding": (self.width,), "columns": (self.num_columns, self.width)}
+        if self.decision:
+            return (len(self.decision.classes),)
+        return shapes[self.output]
+
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """Name -> shape of each input of the graph."""
+        found = {
+            "signal": (1, self.num_channels, self.input_spec.num_samples),
+            "channel_mask": (1, self.num_channels),
+            "channel_ids": (1, self.num_channels),
+        }
+        if self.output == "embedding":
+            found["column_weight"] = (1, self.num_columns)
+        return found
+
+    def check_graph(
+        self, inputs: Mapping[str, tuple[object, ...]], output: tuple[object, ...], name: str
+    ) -> None:
+        """Raise a DataError for a graph with other inputs or another output."""
+        wanted: dict[str, tuple[object, ...]] = dict(self.inputs)
+        if dict(inputs) != wanted:
+            raise DataError(
+                f"{name} takes {_shapes(inputs)}; {_shapes(wanted)} is expected by its contract. "
+                f"Use both files of one export, or {_HINT}"
+            )
+        if output != (1, *self.output_shape):
+            raise DataError(
+                f"{name} gives output {list(output)}; {[1, *self.output_shape]} is expected by its "
+                f"contract. Use both files of one export, or {_HINT}"
+            )
 
     def to_json(self) -> JsonObject:
         """Return the sealed content of the file."""
         return add_seal(dataclasses.asdict(self))
+
+
+def _shapes(inputs: Mapping[str, tuple[object, ...]]) -> str:
+    return ", ".join(f"{name} {list(shape)}" for name, shape in sorted(inputs.items())[:8])
 
 
 def contract_path(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A whole encoder as an ONNX graph, and the models that have one."""
+"""A whole encoder or classifier as an ONNX graph, and the models that have one."""
 
 import jax
 import numpy as np
@@ -6,9 +6,10 @@ import numpy as np
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.inference.edge.block_graph import BLOCK, Sequences, add_block
 from physio_mae_jax.inference.edge.contract import EdgeOutput
-from physio_mae_jax.inference.edge.graph import GraphBuilder
+from physio_mae_jax.inference.edge.edge_model import EdgeModel
+from physio_mae_jax.inference.edge.graph import Graph, OnnxGraph, Signature
+from physio_mae_jax.inference.edge.head_graph import GRAPH_HEADS, add_head
 from physio_mae_jax.inference.edge.token_graph import add_tokens
-from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layers import NORM_EPSILON
 from physio_mae_jax.types import Params
@@ -17,13 +18,13 @@ from physio_mae_jax.types import Params
 _NEVER = -1e9
 
 
-def check_supported(trained: TrainedModel) -> None:
+def check_supported(model: EdgeModel) -> None:
     """Reject models that have parts without a graph.
 
     Raises:
         ConfigError: The model has such a part; the message names it.
     """
-    config = trained.model_spec.model
+    config = model.config
     unsupported = {
         f"model.time_mixer={config.time_mixer!r}": config.time_mixer != "attention",
         f"model.convolutional_stem={config.convolutional_stem!r}": (
@@ -33,51 +34,73 @@ def check_supported(trained: TrainedModel) -> None:
             config.num_time_blocks > 1
         ),
     }
+    instead = "export() writes a program for JAX instead."
+    if model.head:
+        instead = f"choose one of {', '.join(GRAPH_HEADS)}."
+        unsupported[f"head.kind={model.head.kind!r}"] = model.head.kind not in GRAPH_HEADS
     for setting, is_used in unsupported.items():
         if is_used:
-            raise ConfigError(
-                f"a model with {setting} cannot be exported for devices; export() writes a "
-                "program for JAX instead."
-            )
+            raise ConfigError(f"a model with {setting} cannot be exported for devices; {instead}")
 
 
-def encoder_graph(trained: TrainedModel, num_channels: int, output: EdgeOutput) -> bytes:
-    """Return the graph of an encoder for one window, in float32.
-
-    Its inputs are 'signal' [1, M, L] float32, 'channel_mask' [1, M] bool, 'channel_ids' [1, M]
-    int64 and, for embeddings, 'column_weight' [1, W] float32. Its 'output' is [1, D], or
-    [1, W, D] with output='columns'.
+def signature_of(model: EdgeModel, num_channels: int, output: EdgeOutput) -> Signature:
+    """Return the inputs and the output of a graph of one window.
 
     Args:
-        trained: Trained model that ``check_supported`` accepts.
+        model: Model.
         num_channels: Number of channels M.
-        output: 'embedding' or 'columns'.
+        output: One of ``EdgeModel.outputs``.
     """
-    config = trained.model_spec.model
-    params = jax.tree.map(np.asarray, trained.autoencoder_params["encoder"])
-    graph = GraphBuilder()
-    present = graph.reshape("channel_mask", num_channels, 1, 1)
-    signal = graph.reshape("signal", num_channels, 1, config.num_samples)
-    signal = graph.op("Where", present, signal, graph.constant(0.0))
-    ids = graph.reshape("channel_ids", num_channels)
-    tokens = add_tokens(graph, signal, ids, config, params["tokenizer"], num_channels)
-    is_joint = config.encoder_attention == "joint"
-    mix = _joint if is_joint else _factorized
-    alone = trained.model_spec.channel_independent
-    latents = mix(graph, tokens, config, params, num_channels, alone)
+    config = model.config
     inputs: dict[str, tuple[type, tuple[int, ...]]] = {
         "signal": (np.float32, (1, num_channels, config.num_samples)),
         "channel_mask": (np.bool_, (1, num_channels)),
         "channel_ids": (np.int64, (1, num_channels)),
     }
-    shape: tuple[int, ...] = (1, config.num_columns, config.width)
-    if output == "embedding":
-        inputs["column_weight"] = (np.float32, (1, config.num_columns))
-        shape = (1, config.width)
-    return graph.model(inputs, _pooled(graph, latents, output, shape), shape)
+    if model.head:
+        return Signature(inputs, (1, model.head.num_classes))
+    if output == "columns":
+        return Signature(inputs, (1, config.num_columns, config.width))
+    inputs["column_weight"] = (np.float32, (1, config.num_columns))
+    return Signature(inputs, (1, config.width))
 
 
-def _stack(graph: GraphBuilder, tokens: str, params: Params, of: Sequences) -> str:
+def add_model(graph: Graph, model: EdgeModel, num_channels: int, output: EdgeOutput) -> str:
+    """Add a whole model, in float32; its inputs are those of ``signature_of``.
+
+    Args:
+        graph: Empty graph.
+        model: Model that ``check_supported`` accepts.
+        num_channels: Number of channels M.
+        output: One of ``EdgeModel.outputs``.
+
+    Returns:
+        The output.
+    """
+    config = model.config
+    params = jax.tree.map(np.asarray, model.params)
+    encoder = params["encoder"]
+    present = graph.reshape("channel_mask", num_channels, 1, 1)
+    signal = graph.reshape("signal", num_channels, 1, config.num_samples)
+    signal = graph.op("Where", present, signal, graph.constant(0.0))
+    ids = graph.reshape("channel_ids", num_channels)
+    tokens = add_tokens(graph, signal, ids, config, encoder["tokenizer"], num_channels)
+    mix = _joint if config.encoder_attention == "joint" else _factorized
+    latents = mix(graph, tokens, config, encoder, num_channels, model.channel_independent)
+    if model.head:
+        return add_head(graph, latents, config, model.head, params, num_channels)
+    shape = signature_of(model, num_channels, output).output_shape
+    return _pooled(graph, latents, output, shape)
+
+
+def onnx_graph(model: EdgeModel, num_channels: int, output: EdgeOutput) -> bytes:
+    """Return a model as an ONNX graph; arguments as for ``add_model``."""
+    graph = OnnxGraph()
+    value = add_model(graph, model, num_channels, output)
+    return graph.model(value, signature_of(model, num_channels, output))
+
+
+def _stack(graph: Graph, tokens: str, params: Params, of: Sequences) -> str:
     """Add all blocks and the last norm over tokens [S, T, D]."""
     for layer in range(of.config.depth):
         block = jax.tree.map(lambda values, layer=layer: values[layer], params["stack"]["blocks"])
@@ -86,7 +109,7 @@ def _stack(graph: GraphBuilder, tokens: str, params: Params, of: Sequences) -> s
 
 
 def _factorized(
-    graph: GraphBuilder, tokens: str, config: MaeConfig, params: Params, channels: int, alone: bool
+    graph: Graph, tokens: str, config: MaeConfig, params: Params, channels: int, alone: bool
 ) -> str:
     """Mix tokens [M, W, H, D] in one sequence per channel, and across channels."""
     shape = (channels, config.num_tokens)
@@ -104,7 +127,7 @@ def _factorized(
 
 
 def _joint(
-    graph: GraphBuilder, tokens: str, config: MaeConfig, params: Params, channels: int, alone: bool
+    graph: Graph, tokens: str, config: MaeConfig, params: Params, channels: int, alone: bool
 ) -> str:
     """Mix tokens [M, W, H, D] in one sequence of all channels, or in one for each."""
     sequences, joined = (channels, 1) if alone else (1, channels)
@@ -135,18 +158,18 @@ def _joint(
     return graph.transpose(graph.reshape(mixed, *shape), 0, 2, 1, 3)
 
 
-def _present(graph: GraphBuilder) -> str:
+def _present(graph: Graph) -> str:
     """Return the channel mask as numbers [1, M]."""
     return graph.op("Cast", "channel_mask", to=1)
 
 
-def _never(graph: GraphBuilder) -> str:
+def _never(graph: Graph) -> str:
     """Return 0 for present and a large negative number for absent channels [1, M]."""
     absent = graph.op("Sub", graph.constant(1.0), _present(graph))
     return graph.op("Mul", absent, graph.constant(_NEVER))
 
 
-def _pooled(graph: GraphBuilder, latents: str, output: EdgeOutput, shape: tuple[int, ...]) -> str:
+def _pooled(graph: Graph, latents: str, output: EdgeOutput, shape: tuple[int, ...]) -> str:
     """Average latents [M, W, H, D] over rows, present channels and, for embeddings, columns."""
     rows = graph.mean(latents, 2)
     mask = graph.op("Reshape", "channel_mask", graph.constant([-1, 1, 1, 1], np.int64))

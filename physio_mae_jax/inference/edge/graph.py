@@ -1,9 +1,11 @@
-"""A builder of ONNX graphs."""
+"""The operations of a graph, and a builder of ONNX graphs."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from physio_mae_jax.errors import UserError
 from physio_mae_jax.inference.edge.extra import optional
 from physio_mae_jax.types import Options, Params, Untyped
 
@@ -11,31 +13,36 @@ OPSET = 20  # the first with Gelu
 _IR_VERSION = 9  # the oldest that may hold this opset
 
 
-class GraphBuilder:
-    """Nodes and constants of a graph, in the order of their computation.
+class Signature(NamedTuple):
+    """Inputs and output of a graph.
 
-    A value of the graph is the name of an input, a constant or the result of a node.
+    Attributes:
+        inputs: Name -> type and shape.
+        output_shape: Shape of the float32 output.
     """
 
-    def __init__(self) -> None:
-        """Begin an empty graph."""
-        self._onnx = optional("onnx")
-        self._nodes: list[Untyped] = []
-        self._constants: list[Untyped] = []
-        self._names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+    inputs: Mapping[str, tuple[type, tuple[int, ...]]]
+    output_shape: tuple[int, ...]
+
+
+class Graph:
+    """Operations of ONNX on values, which a subclass writes down or computes.
+
+    A value is the name of an input, a constant or the result of an operation.
+    """
 
     def constant(self, values: object, dtype: type = np.float32) -> str:
-        """Add an array; equal arrays are stored once."""
-        array: np.ndarray = np.array(values, dtype, order="C")
-        key = (array.dtype.str, array.shape, array.tobytes())
-        if key not in self._names:
-            name = f"constant_{len(self._names)}"
-            self._constants.append(self._onnx.numpy_helper.from_array(array, name))
-            self._names[key] = name
-        return self._names[key]
+        """Add an array."""
+        raise NotImplementedError
+
+    def split(
+        self, kind: str, num_results: int, *inputs: str, name: str = "", **attributes: Options
+    ) -> list[str]:
+        """Add an operation of several results; arguments as for ``op``."""
+        raise NotImplementedError
 
     def op(self, kind: str, *inputs: str, name: str = "", **attributes: Options) -> str:
-        """Add a node of one result.
+        """Add an operation of one result.
 
         Args:
             kind: ONNX operator.
@@ -44,16 +51,6 @@ class GraphBuilder:
             **attributes: Attributes of the operator.
         """
         return self.split(kind, 1, *inputs, name=name, **attributes)[0]
-
-    def split(
-        self, kind: str, num_results: int, *inputs: str, name: str = "", **attributes: Options
-    ) -> list[str]:
-        """Add a node of several results; arguments as for ``op``."""
-        name = name or f"{kind}_{len(self._nodes)}"
-        results = [f"{name}:{number}" for number in range(num_results)]
-        make = self._onnx.helper.make_node
-        self._nodes.append(make(kind, list(inputs), results, name=name, **attributes))
-        return results
 
     def reshape(self, value: str, *shape: int) -> str:
         """Reshape a value."""
@@ -87,22 +84,50 @@ class GraphBuilder:
             return product
         return self.op("Add", product, self.constant(params["bias"]))
 
-    def model(
-        self,
-        inputs: Mapping[str, tuple[type, Sequence[int]]],
-        output: str,
-        shape: Sequence[int],
-    ) -> bytes:
-        """Finish the graph.
 
-        Args:
-            inputs: Type and shape of each input.
-            output: Value that is the output, then named 'output'.
-            shape: Its shape.
+def require_opset() -> None:
+    """Raise a UserError if the installed onnx is too old for the operators of the graphs."""
+    onnx = optional("onnx")
+    found = onnx.defs.onnx_opset_version()
+    if found < OPSET:
+        raise UserError(
+            f"onnx {onnx.__version__} has operators of opset {found}; {OPSET} is needed. Update it "
+            'by pip install -U "physio_mae_jax[edge]".'
+        )
 
-        Returns:
-            The serialized and checked model.
-        """
+
+class OnnxGraph(Graph):
+    """Nodes and constants of an ONNX graph, in the order of their computation."""
+
+    def __init__(self) -> None:
+        """Begin an empty graph."""
+        self._onnx = optional("onnx")
+        self._nodes: list[Untyped] = []
+        self._constants: list[Untyped] = []
+        self._names: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+
+    def constant(self, values: object, dtype: type = np.float32) -> str:
+        """Add an array; equal arrays are stored once."""
+        array: np.ndarray = np.array(values, dtype, order="C")
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._names:
+            name = f"constant_{len(self._names)}"
+            self._constants.append(self._onnx.numpy_helper.from_array(array, name))
+            self._names[key] = name
+        return self._names[key]
+
+    def split(
+        self, kind: str, num_results: int, *inputs: str, name: str = "", **attributes: Options
+    ) -> list[str]:
+        """Add a node of several results, see ``Graph.op``."""
+        name = name or f"{kind}_{len(self._nodes)}"
+        results = [f"{name}:{number}" for number in range(num_results)]
+        make = self._onnx.helper.make_node
+        self._nodes.append(make(kind, list(inputs), results, name=name, **attributes))
+        return results
+
+    def model(self, output: str, signature: Signature) -> bytes:
+        """Finish the graph, with a value as its output: the serialized and checked model."""
         helper = self._onnx.helper
 
         def described(name: str, dtype: type, shape: Sequence[int]) -> Untyped:
@@ -113,8 +138,8 @@ class GraphBuilder:
         graph = helper.make_graph(
             self._nodes,
             "encoder",
-            [described(name, *of) for name, of in inputs.items()],
-            [described("output", np.float32, shape)],
+            [described(name, *of) for name, of in signature.inputs.items()],
+            [described("output", np.float32, signature.output_shape)],
             self._constants,
         )
         opsets = [helper.make_opsetid("", OPSET)]

@@ -1,4 +1,4 @@
-"""Encoding on a device: NumPy and onnxruntime instead of JAX.
+"""Encoding and classifying on a device: NumPy, and onnxruntime or LiteRT, instead of JAX.
 
 SciPy is used where it is installed: for sampling rates with a small ratio to that of the model,
 which are else interpolated, and for the band-pass of a model that has one.
@@ -13,15 +13,18 @@ import numpy as np
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.arguments import sequence_of, setting
-from physio_mae_jax.inference.edge.contract import Contract, fit_channels, read_edge_model
-from physio_mae_jax.inference.edge.session import EdgeSession
+from physio_mae_jax.inference.class_decision import ClassDecision
+from physio_mae_jax.inference.edge.contract import LOGITS, Contract, fit_channels, read_edge_model
+from physio_mae_jax.inference.edge.session import open_session
 from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.encoding_report import EncodingReport, report_of
 from physio_mae_jax.inference.notes import Note
 from physio_mae_jax.inference.overlap_averager import average_windows
+from physio_mae_jax.inference.recording_classifier import RecordingClassifier
 from physio_mae_jax.inference.recording_encoder import RecordingEncoder
 from physio_mae_jax.inference.recording_plan import EncodingPlan, ModelInput, plan_recordings
 from physio_mae_jax.inference.signal_metadata import SignalMetadata
+from physio_mae_jax.inference.streaming.classifier_stream import ClassifierStream
 from physio_mae_jax.inference.streaming.stream import Stream
 from physio_mae_jax.inference.window_batches import WindowBatch, stack_windows, window_batches
 from physio_mae_jax.local_paths import local_path
@@ -30,7 +33,7 @@ from physio_mae_jax.types import Options
 
 _BATCH = 16  # windows read at a time; they are encoded one by one
 _THREADS = Number(low=1, high=256, whole=True, example=1)
-_OUTPUTS = {"embedding": "pooled", "columns": "columns"}
+_OUTPUTS = {"embedding": "pooled", "columns": "columns", LOGITS: "pooled"}
 
 
 class _Size(NamedTuple):
@@ -50,7 +53,8 @@ class EdgeEncoder(RecordingEncoder):
     def __init__(self, graph: bytes, contract: Contract, name: str, num_threads: int = 1) -> None:
         """Load a graph; see ``load``."""
         self.contract = contract
-        self._session = EdgeSession(graph, name, num_threads=num_threads)
+        self._session = open_session(graph, contract.runtime, name, num_threads)
+        contract.check_graph(self._session.inputs, self._session.output_shape, name)
         self._input = ModelInput(
             channels=contract.input_spec.channels,
             window=contract.input_spec.window,
@@ -59,19 +63,21 @@ class EdgeEncoder(RecordingEncoder):
 
     @classmethod
     def load(cls, path: str | Path, *, num_threads: int = 1) -> "EdgeEncoder":
-        """Load a graph and its contract.
+        """Load a graph and its contract; of a classifier, an ``EdgeClassifier``.
 
         Args:
             path: Path of the graph; the contract is beside it.
             num_threads: Threads that encode a window.
 
         Raises:
-            UserError: A file is missing, damaged or of another kind, or onnxruntime is not
-                installed.
+            UserError: A file is missing, damaged or of another kind, or the library that computes
+                it is not installed.
         """
         threads = int(setting(num_threads, "num_threads", _THREADS))
         source = local_path(path, "path")
-        return cls(*read_edge_model(source), str(source), threads)
+        graph, contract = read_edge_model(source)
+        kind = EdgeClassifier if contract.decision else EdgeEncoder
+        return kind(graph, contract, str(source), threads)
 
     @property
     def input(self) -> ModelInput:
@@ -81,7 +87,7 @@ class EdgeEncoder(RecordingEncoder):
     @property
     def width(self) -> int:
         """Size D of an embedding."""
-        return self.contract.width
+        return self.contract.output_shape[-1]
 
     @property
     def output(self) -> str:
@@ -115,16 +121,23 @@ class EdgeEncoder(RecordingEncoder):
         output = description.pop("output", self.output)
         self._check_output(output)
         of = sequence_of(SignalMetadata, description)
-        opened = Stream(
+        opened = self._opened(of, hop_seconds)
+        self._check_channels(len(opened.channels), "the stream")
+        return opened
+
+    def _opened(self, description: SignalMetadata, hop_seconds: object) -> Stream:
+        return Stream(
             self._encode_window,
             self._input,
             self.contract.output_shape,
-            f"{self.contract.model} {self.contract.graph_sha256}",
-            description=of,
+            self._fingerprint,
+            description=description,
             hop_seconds=hop_seconds,
         )
-        self._check_channels(len(opened.channels), "the stream")
-        return opened
+
+    @property
+    def _fingerprint(self) -> str:
+        return f"{self.contract.model} {self.contract.graph_sha256}"
 
     def _run_all(self, batches: Iterable[WindowBatch]) -> Iterator[tuple[WindowBatch, np.ndarray]]:
         for batch in batches:
@@ -141,12 +154,17 @@ class EdgeEncoder(RecordingEncoder):
         return self._run(stack_windows([window], 1))[0]
 
     def _check_output(self, output: object) -> None:
-        if output != self.output:
+        if output == self.output:
+            return
+        if self.contract.decision:
             raise ConfigError(
-                f"output is {output!r}, but the graph computes {self.output!r}; export it with "
-                f"output={'columns' if output == 'columns' else 'embedding'!r}, or give "
-                f"output={self.output!r}."
+                f"output is {output!r}, but the graph computes the logits of classes; leave it out."
             )
+        raise ConfigError(
+            f"output is {output!r}, but the graph computes {self.output!r}; export it with "
+            f"output={'columns' if output == 'columns' else 'embedding'!r}, or give "
+            f"output={self.output!r}."
+        )
 
     def _check_plan(self, plan: EncodingPlan) -> None:
         for one in plan.recordings:
@@ -166,4 +184,39 @@ class EdgeEncoder(RecordingEncoder):
         return DataError(
             f"{name} is shorter than a window of {self._input.window.seconds:g} s, which this "
             "graph needs; give more samples, or use Encoder, which masks the rest of a window."
+        )
+
+
+class EdgeClassifier(RecordingClassifier, EdgeEncoder):
+    """Classifies recordings and streams by a graph of ``Classifier.export_edge``.
+
+    ``predict`` and the rows of ``stream`` are those of the classifier.
+    """
+
+    @classmethod
+    def load(cls, path: str | Path, *, num_threads: int = 1) -> "EdgeClassifier":
+        """Load a graph of a classifier; see ``EdgeEncoder.load``."""
+        made = EdgeEncoder.load(path, num_threads=num_threads)
+        if not isinstance(made, EdgeClassifier):
+            raise ConfigError(
+                f"{path} is the graph of an encoder, which has no classes; load it by EdgeEncoder, "
+                "or export a fine-tuned model by Classifier.export_edge."
+            )
+        return made
+
+    @property
+    def decision(self) -> ClassDecision:
+        """Probabilities and decisions from the logits."""
+        assert self.contract.decision is not None
+        return self.contract.decision
+
+    def _opened(self, description: SignalMetadata, hop_seconds: object) -> ClassifierStream:
+        return ClassifierStream(
+            self._encode_window,
+            self._input,
+            self.contract.output_shape,
+            self._fingerprint,
+            decision=self.decision,
+            description=description,
+            hop_seconds=hop_seconds,
         )

@@ -1,31 +1,62 @@
 """A graph loaded for computation on this machine's processor, and the time that programs take."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import numpy as np
 
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.inference.edge.contract import Latency
-from physio_mae_jax.inference.edge.extra import optional
+from physio_mae_jax.inference.edge.contract import EdgeRuntime, Latency
+from physio_mae_jax.inference.edge.extra import LITERT, optional
+from physio_mae_jax.types import Untyped
 
 _NUM_ROUNDS = 21
 
 
-class EdgeSession:
+class EdgeSession(Protocol):
     """Computes the outputs of windows, one at a time; threads may share it."""
 
-    def __init__(self, graph: bytes, name: str, *, num_threads: int = 1) -> None:
-        """Load a graph.
+    @property
+    def inputs(self) -> dict[str, tuple[object, ...]]:
+        """Name -> shape of each input; sizes that vary are text."""
+        ...
 
-        Args:
-            graph: Serialized graph.
-            name: Name of the graph, for errors.
-            num_threads: Threads of one computation.
+    @property
+    def output_shape(self) -> tuple[object, ...]:
+        """Shape of the first output."""
+        ...
 
-        Raises:
-            DataError: It is no graph that this version of onnxruntime can compute.
-        """
+    def run(self, windows: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Compute windows of ``contract.fit_channels``: the outputs [B, …]."""
+        ...
+
+
+def open_session(
+    graph: bytes, runtime: EdgeRuntime, name: str, num_threads: int = 1
+) -> EdgeSession:
+    """Load a graph.
+
+    Args:
+        graph: Serialized graph.
+        runtime: 'onnx' or 'litert'.
+        name: Name of the graph, for errors.
+        num_threads: Threads of one computation.
+
+    Raises:
+        UserError: It is no graph that this version of the library can compute, or the library is
+            not installed.
+    """
+    kind = LitertSession if runtime == "litert" else OnnxSession
+    return kind(graph, name, num_threads)
+
+
+class OnnxSession:
+    """A graph in onnxruntime; an ``EdgeSession``."""
+
+    def __init__(self, graph: bytes, name: str, num_threads: int) -> None:
+        """Load a graph; arguments and errors as for ``open_session``."""
         runtime = optional("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = num_threads
@@ -35,19 +66,82 @@ class EdgeSession:
                 graph, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # of classes that onnxruntime does not export
-            raise DataError(
-                f"onnxruntime {runtime.__version__} cannot compute {name} "
-                f"({str(error)[:300]}); export the encoder again, or update onnxruntime."
-            ) from error
+            raise _rejected("onnxruntime", runtime.__version__, name, error) from error
+
+    @property
+    def inputs(self) -> dict[str, tuple[object, ...]]:
+        """Name -> shape of each input."""
+        return {one.name: tuple(one.shape) for one in self._session.get_inputs()}
+
+    @property
+    def output_shape(self) -> tuple[object, ...]:
+        """Shape of the first output."""
+        return tuple(self._session.get_outputs()[0].shape)
 
     def run(self, windows: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Compute windows of ``contract.fit_channels``: the outputs [B, …]."""
-        names = [one.name for one in self._session.get_inputs()]
+        """Compute windows, see ``EdgeSession``."""
+        names = list(self.inputs)
         found = [
             self._session.run(None, {name: windows[name][row : row + 1] for name in names})[0]
             for row in range(len(windows["signal"]))
         ]
         return np.concatenate(found)
+
+
+class LitertSession:
+    """A graph in LiteRT; an ``EdgeSession``."""
+
+    def __init__(self, graph: bytes, name: str, num_threads: int) -> None:
+        """Load a graph; arguments and errors as for ``open_session``."""
+        library = optional("ai_edge_litert", LITERT)
+        interpreter = optional("ai_edge_litert.interpreter", LITERT)
+        self._lock = threading.Lock()  # an interpreter computes in buffers of its own
+        try:
+            self._interpreter = interpreter.Interpreter(
+                model_content=graph, num_threads=num_threads
+            )
+            self._interpreter.allocate_tensors()
+            self._run = self._interpreter.get_signature_runner()
+        except Exception as error:  # ValueError, RuntimeError
+            version = getattr(library, "__version__", "")
+            raise _rejected("LiteRT", version, name, error) from error
+
+    @property
+    def inputs(self) -> dict[str, tuple[object, ...]]:
+        """Name -> shape of each input."""
+        return {name: shape for name, (shape, _) in self._described().items()}
+
+    @property
+    def output_shape(self) -> tuple[object, ...]:
+        """Shape of the first output."""
+        first = next(iter(self._run.get_output_details().values()))
+        return tuple(map(int, first["shape"]))
+
+    def run(self, windows: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Compute windows, see ``EdgeSession``."""
+        found = []
+        described = self._described()
+        with self._lock:
+            for row in range(len(windows["signal"])):
+                one: dict[str, np.ndarray] = {
+                    name: windows[name][row : row + 1].astype(dtype)
+                    for name, (_, dtype) in described.items()
+                }
+                found.append(next(iter(self._run(**one).values())).copy())
+        return np.concatenate(found)
+
+    def _described(self) -> dict[str, tuple[tuple[object, ...], type]]:
+        details: Untyped = self._run.get_input_details()
+        return {
+            name: (tuple(map(int, one["shape"])), one["dtype"]) for name, one in details.items()
+        }
+
+
+def _rejected(library: str, version: str, name: str, error: Exception) -> DataError:
+    return DataError(
+        f"{library} {version} cannot compute {name} ({str(error)[:300]}); export the encoder "
+        f"again, or update {library}."
+    )
 
 
 def measure_latency(programs: Mapping[str, Callable[[], object]]) -> dict[str, Latency]:

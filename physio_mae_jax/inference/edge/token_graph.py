@@ -5,7 +5,7 @@ The wavelets are convolutions: ONNX has no portable Fourier transform of real si
 
 import numpy as np
 
-from physio_mae_jax.inference.edge.graph import GraphBuilder
+from physio_mae_jax.inference.edge.graph import Graph
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layers import NORM_EPSILON
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
@@ -16,7 +16,7 @@ _DIFFERENCES = np.asarray([[0, 1, 0], [-1, 1, 0], [1, -2, 1]], np.float32)[:, No
 
 
 def add_tokens(
-    graph: GraphBuilder, signal: str, ids: str, config: MaeConfig, params: Params, channels: int
+    graph: Graph, signal: str, ids: str, config: MaeConfig, params: Params, channels: int
 ) -> str:
     """Add the tokenizer.
 
@@ -47,12 +47,12 @@ def add_tokens(
     return tokens
 
 
-def _project(graph: GraphBuilder, name: str, values: str, params: Params) -> str:
+def _project(graph: Graph, name: str, values: str, params: Params) -> str:
     projected = graph.linear(values, params[f"{name}_projection"], f"{name}_projection")
     return graph.layer_norm(projected, params[f"{name}_norm"], NORM_EPSILON)
 
 
-def _patches(graph: GraphBuilder, signal: str, config: MaeConfig, channels: int) -> str:
+def _patches(graph: Graph, signal: str, config: MaeConfig, channels: int) -> str:
     """Add the scalogram and cut it: [M, 1, L] -> [M, W, H, C · pf · pt]."""
     planes, scales = config.wavelet.num_planes, config.wavelet.num_scales
     if config.wavelet.difference_planes:
@@ -70,7 +70,7 @@ def _patches(graph: GraphBuilder, signal: str, config: MaeConfig, channels: int)
     return graph.reshape(boxes, channels, config.num_columns, config.num_rows, config.patch_size)
 
 
-def _correlated(graph: GraphBuilder, rows: str, config: MaeConfig) -> str:
+def _correlated(graph: Graph, rows: str, config: MaeConfig) -> str:
     """Correlate rows [R, 1, L] with the wavelets: [R, S, L]."""
     bank = wavelet_bank(config.wavelet, config.sampling_rate_hz, config.num_samples)
     ends = graph.constant([0, 0, bank.padding, 0, 0, bank.padding], np.int64)
@@ -83,9 +83,7 @@ def _correlated(graph: GraphBuilder, rows: str, config: MaeConfig) -> str:
     return graph.op("Slice", found, first, last, axis)
 
 
-def _normalized(
-    graph: GraphBuilder, values: str, axes: tuple[int, ...], count: int, floor: float
-) -> str:
+def _normalized(graph: Graph, values: str, axes: tuple[int, ...], count: int, floor: float) -> str:
     """Subtract the mean over axes and divide by the unbiased standard deviation from a floor."""
     centered = graph.op("Sub", values, graph.mean(values, *axes))
     squares = graph.total(graph.op("Mul", centered, centered), *axes)

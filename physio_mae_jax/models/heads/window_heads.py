@@ -105,21 +105,22 @@ class EventHead(nn.Module):
         """Map latents [B, M, W, H, D] with their mask [B, M, W, H] to [B, 3 D]."""
         del train
         latents = latents.astype(jnp.float32)
-        means = [
-            pool_tokens(latents, token_mask, self._weights(latents.shape[2], seconds))
-            for seconds in _SCALES_SECONDS
-        ]
+        weights = event_weights(self.model, self.settings.event_offset, latents.shape[2])
+        means = [pool_tokens(latents, token_mask, one) for one in weights]
         means.append(pool_tokens(latents, token_mask))
         return jnp.concatenate(
             [layer_norm(f"norm_{i}", _FLOAT32)(mean) for i, mean in enumerate(means)],
             axis=-1,
         )
 
-    def _weights(self, num_columns: int, seconds: float) -> np.ndarray:
-        """Return normal weights of the columns [W] around the event."""
-        distance = np.arange(num_columns) + 0.5 - self.settings.event_offset * num_columns
-        column_seconds = self.model.patch_samples / self.model.sampling_rate_hz
-        return np.exp(-0.5 * np.square(distance * column_seconds / seconds))
+
+def event_weights(model: MaeConfig, event_offset: float, num_columns: int) -> list[np.ndarray]:
+    """Return normal weights of the columns [W] around the event, at each scale."""
+    distance = np.arange(num_columns) + 0.5 - event_offset * num_columns
+    column_seconds = model.patch_samples / model.sampling_rate_hz
+    return [
+        np.exp(-0.5 * np.square(distance * column_seconds / seconds)) for seconds in _SCALES_SECONDS
+    ]
 
 
 class ResidualMlpHead(nn.Module):

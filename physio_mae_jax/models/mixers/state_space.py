@@ -76,8 +76,8 @@ class StateSpace(nn.Module):
                 *(self.get_variable(RECURRENT, name) for name in ColumnState._fields)
             )
             mixed, after = mix_carried(*given, before)
-            for name, value in after._asdict().items():
-                self.put_variable(RECURRENT, name, value)
+            for name, held in after._asdict().items():
+                self.put_variable(RECURRENT, name, held)
         else:
             mixed = mix_columns(*given, cfg.lookahead_columns)
         mixed += value * self._skip().astype(value.dtype)

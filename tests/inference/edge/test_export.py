@@ -1,19 +1,15 @@
 """Graphs for devices agree with JAX, and nothing else is written."""
 
 import dataclasses
-import json
 import sys
 
-import numpy as np
 import pytest
 
 from physio_mae_jax import Encoder
 from physio_mae_jax.errors import ConfigError, DataError, UserError
-from physio_mae_jax.inference.edge import export
-from physio_mae_jax.inference.edge.contract import Agreement, fit_channels, read_edge_model
+from physio_mae_jax.inference.edge.contract import read_edge_model
+from physio_mae_jax.inference.edge.edge_model import EdgeModel
 from physio_mae_jax.inference.edge.encoder_graph import check_supported
-from physio_mae_jax.inference.edge.parity import agreement_of, require_float32, require_int8
-from physio_mae_jax.inference.edge.session import EdgeSession
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from tests.encoders import encoder, untrained
 
@@ -78,7 +74,7 @@ def test_what_has_no_graph_is_named_before_any_work(tmp_path):
         ({"attention_block_seconds": 0.7}, r"model\.attention_block_seconds=0\.7"),
     ]:
         with pytest.raises(ConfigError, match=name):
-            check_supported(untrained(**changes))
+            check_supported(EdgeModel.of_encoder(untrained(**changes)))
     made = encoder()
     for settings, name in [
         ({"precision": "int4"}, "precision is 'int4'; choose from float32, int8"),
@@ -91,8 +87,10 @@ def test_what_has_no_graph_is_named_before_any_work(tmp_path):
 
 
 def test_a_graph_that_disagrees_is_not_written(tmp_path, monkeypatch, onnx):
-    truth = export.reference_outputs
-    monkeypatch.setattr(export, "reference_outputs", lambda *of: truth(*of) * 1.0001)
+    truth = EdgeModel.reference
+    monkeypatch.setattr(
+        EdgeModel, "reference", lambda *of: lambda windows: truth(*of)(windows) * 1.0001
+    )
     with pytest.raises(DataError, match=r"differs from JAX by 0\.0001 of the largest output"):
         encoder().export_edge(tmp_path / "m.onnx", num_channels=1)
     assert not list(tmp_path.iterdir())
@@ -102,58 +100,3 @@ def test_without_the_extra_it_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(UserError, match=r"need onnx, .* pip install \"physio_mae_jax\[edge\]\""):
         encoder().export_edge(tmp_path / "m.onnx")
-
-
-def test_damage_is_found(tmp_path, onnx):
-    path = encoder().export_edge(tmp_path / "m.onnx", num_channels=1)
-    graph, beside = path.read_bytes(), tmp_path / "m.onnx.json"
-    contract = beside.read_text()
-    path.write_bytes(graph[:-1])
-    with pytest.raises(DataError, match=r"m\.onnx is damaged, or is not the graph of"):
-        read_edge_model(path)
-    path.write_bytes(graph)
-    for changed in ('"num_channels": 2', '"num_channels": "1"'):
-        beside.write_text(contract.replace('"num_channels": 1', changed, 1))
-        with pytest.raises(DataError, match="'num_channels' does not match its hash"):
-            read_edge_model(path)
-    beside.write_text(json.dumps({"format_version": "0.2"}))
-    with pytest.raises(DataError, match="hashes"):
-        read_edge_model(path)
-    beside.unlink()
-    with pytest.raises(DataError, match=r"m\.onnx\.json"):
-        read_edge_model(path)
-    with pytest.raises(DataError, match=r"onnxruntime .* cannot compute the file"):
-        EdgeSession(b"no graph", "the file")
-
-
-def test_agreement_is_that_of_centered_outputs():
-    wanted = np.random.default_rng(0).normal(size=(30, 8)) + 100
-    same = agreement_of(wanted, wanted)
-    assert same.relative_error == 0
-    assert same.same_neighbor == 1
-    assert same.min_cosine == pytest.approx(1)
-    opposite = agreement_of(2 * wanted.mean(axis=0) - wanted, wanted)
-    assert opposite.mean_cosine == pytest.approx(-1)
-    good = Agreement(
-        num_windows=30, relative_error=0.1, mean_cosine=0.9995, min_cosine=0.991, same_neighbor=0.96
-    )
-    require_int8(good)
-    for name, value in [("mean_cosine", 0.9985), ("min_cosine", 0.98), ("same_neighbor", 0.9)]:
-        with pytest.raises(DataError, match=f"is {value:.4f}; at least"):
-            require_int8(dataclasses.replace(good, **{name: value}))
-    with pytest.raises(DataError, match="nothing was written"):
-        require_float32(dataclasses.replace(good, relative_error=float("nan")))
-
-
-def test_channels_are_padded_with_absent_ones():
-    arrays = {
-        "signal": np.ones((2, 4, 5)),
-        "channel_mask": np.asarray([[True, True, True, False]] * 2),
-        "channel_ids": np.ones((2, 4), np.int32),
-        "column_weight": np.ones((2, 1)),
-    }
-    for count in (3, 6):
-        found = fit_channels(arrays, count)
-        assert found["signal"].shape == (2, count, 5)
-        assert found["channel_mask"].sum() == 6
-        assert found["channel_ids"].dtype == np.int64
