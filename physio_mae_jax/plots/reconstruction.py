@@ -21,7 +21,7 @@ _MAX_LETTERS = 40
 def draw_reconstruction(window: ReconstructedWindow, max_channels: int = 3) -> Figure:
     """Draw the waveform over three scalograms (truth, input, prediction) for a few channels.
 
-    Of a window longer than a minute, the minute in the middle, in which beats can be told apart.
+    Of a window longer than a minute, the minute in the middle, in which beats can be distinguished.
     """
     window = window.excerpt(_MAX_SECONDS)
     count = min(max_channels, len(window.channels))

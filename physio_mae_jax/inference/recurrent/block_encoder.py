@@ -46,7 +46,7 @@ class BlockEncoder:
     """An encoder of blocks of columns.
 
     Attributes:
-        config: Model, without a limit of its own to the look-ahead.
+        config: Model, without ``lookahead_seconds``.
         params: Parameters of the encoder.
         channel_ids: [m] ids of the channels.
         num_columns: Columns Q of a block.
