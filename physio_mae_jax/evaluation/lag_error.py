@@ -5,6 +5,7 @@ all of them have a pulse. The loss of an aligned model compares lags with each o
 have a constant of their own: the errors are given with it and without it.
 """
 
+import jax.numpy as jnp
 import numpy as np
 
 from physio_mae_jax.signals.lagged_similarity import best_lags, paired_similarity
@@ -21,7 +22,8 @@ def window_lags(steps: np.ndarray, lags: tuple[int, ...], step_seconds: float) -
         lags: Lags in steps.
         step_seconds: Length of a step.
     """
-    similarity = np.asarray(paired_similarity(steps[:, 0], steps[:, 1], lags))
+    pulse, ecg = jnp.asarray(steps[:, 0]), jnp.asarray(steps[:, 1])
+    similarity = np.asarray(paired_similarity(pulse, ecg, lags))
     return best_lags(similarity, lags, step_seconds)[0]
 
 

@@ -156,8 +156,8 @@ def num_decoded_columns(
 ) -> int:
     """Return the number of columns that the decoder processes, W or fewer.
 
-    Masked columns that are not predicted (``objective.predicted_share``) are left out where columns
-    are visible or masked as a whole, and no sequence joins the channels.
+    It omits masked columns that are not predicted (``objective.predicted_share``), unless single
+    tokens are masked or a sequence joins the channels.
     """
     factorized = cfg.encoder_attention == cfg.decoder_attention == "factorized"
     if predicted_ids is None or visible_ids.ndim != 2 or not factorized:

@@ -51,7 +51,7 @@ class ObjectiveConfig:
         waveform_columns: Columns of the time-domain loss: 'masked', those more than half masked,
             or 'all'.
         predicted_share: Share of the masked columns that a training step predicts, drawn anew in
-            each step (Wang et al. 2023, VideoMAE V2). The decoder leaves the others out, which
+            each step (Wang et al. 2023, VideoMAE V2). The decoder omits the others, which
             makes a step cheaper. Evaluation predicts all.
         plane_weights: Weights of signal, first and second difference, one per wavelet plane.
         band_hz, band_edge_octaves, band_floor, scale_tilt: See ``losses.scale_weights``; a floor
@@ -98,7 +98,7 @@ class ObjectiveConfig:
         for name, (value, needed) in needs.items():
             if value != needed:
                 raise ConfigError(
-                    f"objective.predicted_share={self.predicted_share} leaves whole columns out of "
+                    f"objective.predicted_share={self.predicted_share} omits whole columns from "
                     f"the decoder, which {name}={value!r} does not allow; set it to {needed!r}, or "
                     "objective.predicted_share to 1."
                 )

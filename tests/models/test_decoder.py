@@ -1,4 +1,4 @@
-"""Laws of a decoder that leaves masked columns out."""
+"""Laws of a decoder that omits masked columns."""
 
 import functools
 
@@ -40,9 +40,9 @@ def test_without_mixing_a_column_is_predicted_alike_beside_any_others():
     params["decoder"]["stack"]["blocks"] = jax.tree.map(np.zeros_like, blocks)
     whole, half = predict(params, WHOLE), predict(params, HALF)
     for row in range(2):
-        places = np.searchsorted(WHOLE.predicted_ids[row], HALF.predicted_ids[row])
-        np.testing.assert_allclose(half.waveform[row], whole.waveform[row][:, places], atol=1e-5)
-        np.testing.assert_allclose(half.patches[row], whole.patches[row][:, places], atol=1e-5)
+        indices = np.searchsorted(WHOLE.predicted_ids[row], HALF.predicted_ids[row])
+        np.testing.assert_allclose(half.waveform[row], whole.waveform[row][:, indices], atol=1e-5)
+        np.testing.assert_allclose(half.patches[row], whole.patches[row][:, indices], atol=1e-5)
 
 
 def test_training_predicts_a_share_and_evaluation_all():

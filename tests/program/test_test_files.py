@@ -59,7 +59,6 @@ TESTED_BY = {
     "interop/torch/parameter_mapping": "program/test_golden.py",
     "interop/torch/weights": "interop/torch/test_convert.py",
     "models/contrastive": "program/test_golden.py",
-    "models/decoder": "models/test_mae.py",
     "models/encoder": "models/test_layers.py",
     "models/residual": "models/test_kernels.py",
     "models/resnet_classifier": "training/test_supervised_trainable.py",
