@@ -12,10 +12,10 @@ import numpy as np
 from jax.sharding import Mesh
 
 from physio_mae_jax.benchmarks import flops
-from physio_mae_jax.benchmarks.collectives import count_collectives
 from physio_mae_jax.benchmarks.edge import edge_case
 from physio_mae_jax.benchmarks.import_time import import_seconds
 from physio_mae_jax.benchmarks.long_recordings import measure_lengths
+from physio_mae_jax.benchmarks.scaling import count_collectives
 from physio_mae_jax.benchmarks.timing import (
     Timing,
     allocator_peak_gib,

@@ -97,8 +97,8 @@ def mix_columns(
     back = _chunked(backward, until, turns, size, is_backward=True)
     tokens = values.reshape(*values.shape[:2], -1, *values.shape[4:])
     mixed = _within_chunks(tokens, ahead, back)
-    # A loop over one chunk would add 0; within a loop over layers XLA on a CPU (jax 0.10) compiles it
-    # wrongly, so that it adds what happens to be in memory.
+    # A loop over one chunk would add 0. Within a loop over layers XLA on a CPU (jax 0.10) compiles
+    # it wrongly, so that it adds what happens to be in memory.
     if tokens.shape[1] > 1:
         between = jnp.diff(times[:, :, 0], axis=1).astype(jnp.float32)[..., None] * angles
         for chunks, turn, is_backward in ((ahead, -between, False), (back, between, True)):
