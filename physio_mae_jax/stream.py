@@ -11,6 +11,7 @@ import numpy as np
 
 from physio_mae_jax.data.json_reader import parse_json, read_json_lines
 from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.inference.edge.contract import is_graph
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.printable import printable_lines, show
 from physio_mae_jax.types import JsonObject, Untyped
@@ -60,14 +61,16 @@ def _run(options: argparse.Namespace) -> None:
 def _open(options: argparse.Namespace, given: JsonObject) -> "Stream":
     """Open the stream of a graph, or of a model that JAX encodes."""
     settings = given | {"hop_seconds": options.hop_seconds}
-    if options.model.endswith(".onnx"):
+    if options.output is not None:
+        settings["output"] = options.output
+    if is_graph(options.model):
         from physio_mae_jax.inference.edge.runtime import EdgeEncoder
 
         return EdgeEncoder.load(options.model).stream(**settings)
     from physio_mae_jax.inference.encoder import Encoder
 
     model = Encoder.from_pretrained(options.model, batch_size=1, num_devices=1)
-    return model.stream(output=options.output, **settings)
+    return model.stream(**settings)
 
 
 def _lines(source: str) -> Iterable[tuple[str, object]]:
@@ -166,8 +169,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--model",
         required=True,
-        help="graph of Encoder.export_edge (.onnx, needs no JAX), name of a shipped model, or "
-        "folder of a saved one",
+        help="graph of Encoder.export_edge (.onnx or .tflite, needs no JAX), name of a shipped "
+        "model, or folder of a saved one",
     )
     parser.add_argument(
         "--input",
@@ -196,7 +199,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="time without a sample after which the stream is given up (10)",
     )
     parser.add_argument(
-        "--output", default="pooled", choices=("pooled", "columns"), help="of a model of JAX"
+        "--output",
+        choices=("pooled", "columns"),
+        help="embedding of a window or of each column; a graph has one of them (pooled)",
     )
     return parser.parse_args(arguments)
 

@@ -12,7 +12,7 @@ from physio_mae_jax.data.input_spec import InputSpec
 from physio_mae_jax.data.json_types import Between, check_types
 from physio_mae_jax.data.regular_file import read_regular
 from physio_mae_jax.data.sealed_json import add_seal, read_sealed
-from physio_mae_jax.errors import DataError
+from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.class_decision import ClassDecision
 from physio_mae_jax.types import JsonObject
 
@@ -20,6 +20,8 @@ EdgePrecision = Literal["float32", "int8"]
 EdgeOutput = Literal["embedding", "columns", "logits"]
 EdgeRuntime = Literal["onnx", "litert"]
 LOGITS: EdgeOutput = "logits"
+# Ending of a path -> library that computes the graph.
+RUNTIMES: dict[str, EdgeRuntime] = {".onnx": "onnx", ".tflite": "litert"}
 _HINT = "export the encoder again."
 _FORMAT = "edge model"
 _MAX_BYTES = 1 << 31  # the limit of a protocol buffer
@@ -187,6 +189,21 @@ def _shapes(inputs: Mapping[str, tuple[object, ...]]) -> str:
     return ", ".join(f"{name} {list(shape)}" for name, shape in sorted(inputs.items())[:8])
 
 
+def is_graph(path: str | Path) -> bool:
+    """Return whether a path is that of a graph, by its ending."""
+    return Path(path).suffix in RUNTIMES
+
+
+def runtime_of(path: Path) -> EdgeRuntime:
+    """Return the library of a path by its ending; raise a ConfigError for that of no graph."""
+    if not is_graph(path):
+        raise ConfigError(
+            f"{path.name} ends in {path.suffix!r}; {' or '.join(RUNTIMES)} is expected, which "
+            "chooses between onnxruntime and LiteRT."
+        )
+    return RUNTIMES[path.suffix]
+
+
 def contract_path(path: Path) -> Path:
     """Return the path of the contract of a graph."""
     return path.with_name(f"{path.name}.json")
@@ -201,8 +218,10 @@ def read_edge_model(path: Path) -> tuple[bytes, Contract]:
     """Read a graph and its contract.
 
     Raises:
-        DataError: One is missing, damaged, or of another kind, or they do not belong together.
+        UserError: The path does not end like that of a graph, a file is missing, damaged, or of
+            another kind, or they do not belong together.
     """
+    runtime_of(path)
     beside = contract_path(path)
     content = read_sealed(beside, _HINT)
     if content.get("format") != _FORMAT:
