@@ -51,6 +51,7 @@ def _run(options: argparse.Namespace) -> None:
         given, pieces = _recording(options.input, given)
         stream = _open(options, given)
     else:
+        _check_described(given)
         stream = _open(options, given)
         pieces = (_samples(*line) for line in _lines(options.input))
     for samples in pieces:
@@ -63,7 +64,7 @@ def _open(options: argparse.Namespace, given: JsonObject) -> "Stream":
     settings = given | {"hop_seconds": options.hop_seconds}
     if options.output is not None:
         settings["output"] = options.output
-    if is_graph(options.model):
+    if is_graph(options.model) or Path(options.model).is_file():
         from physio_mae_jax.inference.edge.runtime import EdgeEncoder
 
         return EdgeEncoder.load(options.model).stream(**settings)
@@ -71,6 +72,16 @@ def _open(options: argparse.Namespace, given: JsonObject) -> "Stream":
 
     model = Encoder.from_pretrained(options.model, batch_size=1, num_devices=1)
     return model.stream(**settings)
+
+
+def _check_described(given: JsonObject) -> None:
+    """Reject lines without a rate or names of channels, which they do not state."""
+    missing = [f"--{name}" for name in ("sampling_rate_hz", "channels") if name not in given]
+    if missing:
+        raise ConfigError(
+            f"lines of numbers do not state their sampling rate and channels; {missing[0]} is "
+            "missing. Give both, such as --sampling_rate_hz=250 --channels=II,PPG."
+        )
 
 
 def _lines(source: str) -> Iterable[tuple[str, object]]:

@@ -101,6 +101,20 @@ def test_a_graph_is_encoded_as_by_its_model(model, ending, libraries, tmp_path, 
     assert "output is 'columns', but the graph computes 'pooled'" in capsys.readouterr().err
 
 
+def test_lines_without_a_description_are_named(model, lines, capsys):
+    arguments = [f"--model={model}", f"--input={lines[0]}", "--sampling_rate_hz=100"]
+    assert stream.main(arguments) == 2
+    assert "--channels is missing. Give both, such as" in capsys.readouterr().err
+    assert stream.main([*arguments[:2], "--channels=II"]) == 2
+    assert "--sampling_rate_hz is missing" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_graph_is_named(tmp_path, capsys):
+    (tmp_path / "m.pt").write_bytes(b"")
+    assert stream.main([f"--model={tmp_path / 'm.pt'}", "--input=stdin", *GIVEN]) == 2
+    assert "m.pt ends in '.pt'; .onnx or .tflite is expected" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("ending", [".onnx", ".tflite"])
 def test_a_graph_without_contract_is_named(ending, tmp_path, capsys):
     assert stream.main([f"--model={tmp_path / f'n{ending}'}", "--input=stdin", *GIVEN]) == 2

@@ -22,7 +22,7 @@ EdgeRuntime = Literal["onnx", "litert"]
 LOGITS: EdgeOutput = "logits"
 # Ending of a path -> library that computes the graph.
 RUNTIMES: dict[str, EdgeRuntime] = {".onnx": "onnx", ".tflite": "litert"}
-_HINT = "export the encoder again."
+_HINT = "copy both files of one export again, or export the model again."
 _FORMAT = "edge model"
 _MAX_BYTES = 1 << 31  # the limit of a protocol buffer
 
@@ -171,13 +171,13 @@ class Contract:
         wanted: dict[str, tuple[object, ...]] = dict(self.inputs)
         if dict(inputs) != wanted:
             raise DataError(
-                f"{name} takes {_shapes(inputs)}; {_shapes(wanted)} is expected by its contract. "
-                f"Use both files of one export, or {_HINT}"
+                f"{name} takes {_shapes(inputs)}; {_shapes(wanted)} is expected by its contract; "
+                f"{_HINT}"
             )
         if output != (1, *self.output_shape):
             raise DataError(
                 f"{name} gives output {list(output)}; {[1, *self.output_shape]} is expected by its "
-                f"contract. Use both files of one export, or {_HINT}"
+                f"contract; {_HINT}"
             )
 
     def to_json(self) -> JsonObject:
@@ -228,8 +228,11 @@ def read_edge_model(path: Path) -> tuple[bytes, Contract]:
         raise DataError(f"{beside} does not describe a model for devices; {_HINT}")
     contract = check_types(Contract, content, str(beside), _HINT)
     graph = read_regular(path, _HINT, _MAX_BYTES)
-    if hash_of(graph) != contract.graph_sha256:
-        raise DataError(f"{path} is damaged, or is not the graph of {beside.name}; {_HINT}")
+    if (found := hash_of(graph)) != contract.graph_sha256:
+        raise DataError(
+            f"{path} is damaged, or is not the graph of {beside.name}: its SHA-256 begins "
+            f"{found[:12]}, {contract.graph_sha256[:12]} is expected; {_HINT}"
+        )
     return graph, contract
 
 
