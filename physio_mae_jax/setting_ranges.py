@@ -81,6 +81,7 @@ SETTINGS: dict[str, Kind] = {
         rule=lambda band: tuple(band) == (0, 0) or 0 < band[0] < band[1],
     ),
     "data.sampling_temperature": Number(low=1.0, high=1e6, example=2.0),
+    "data.windows_per_recording": _whole(1, 65_536, 8),
     "data.split_rule": Text("random=|0.1|0.1"),
     "data.split_seed": _SEED,
     "data.max_validation_windows": _whole(1, 10**7, 256),

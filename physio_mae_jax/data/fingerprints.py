@@ -12,6 +12,8 @@ import hashlib
 import numpy as np
 
 BLOCK_SECONDS = 10.0
+# Range of a block relative to its values, below which it is constant but for rounding errors.
+_CONSTANT = 1e-6
 _BYTES = 8
 
 
@@ -28,8 +30,9 @@ def block_hashes(signal: np.ndarray, sampling_rate_hz: float) -> list[int]:
         sampling_rate_hz: Sampling rate in Hz.
 
     Returns:
-        At most M · max(1, n // block) hashes, channel by channel; constant blocks and
-        blocks with non-finite samples are skipped, as they would match unrelated recordings.
+        At most M · max(1, n // block) hashes, channel by channel; blocks that
+        are constant but for rounding errors, such as those of a device at rest that was resampled,
+        and blocks with non-finite samples are skipped, as they would match unrelated recordings.
     """
     length = min(signal.shape[1], round(BLOCK_SECONDS * sampling_rate_hz))
     if length < 2:
@@ -38,9 +41,14 @@ def block_hashes(signal: np.ndarray, sampling_rate_hz: float) -> list[int]:
     for values in np.ascontiguousarray(signal, np.float32):
         for start in range(0, len(values) - length + 1, length):
             block = values[start : start + length]
-            if np.isfinite(block).all() and block.min() < block.max():
+            if np.isfinite(block).all() and _varies(block):
                 hashes.append(_hash(block.astype("<f4").tobytes()))
     return hashes
+
+
+def _varies(block: np.ndarray) -> bool:
+    low, high = float(block.min()), float(block.max())
+    return high - low > _CONSTANT * max(abs(low), abs(high))
 
 
 def identity_hash(description: str) -> int:

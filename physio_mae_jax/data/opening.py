@@ -49,6 +49,7 @@ class DataConfig:
         augment: Augmentation of training windows.
         cohort: Settings of the data set 'synthetic'.
         sampling_temperature: See ``data.pipeline.LoaderConfig``; 1 with weights in ``sets``.
+        windows_per_recording: See ``data.pipeline.LoaderConfig``.
         cache_mib: Memory limit in MiB for decoded samples of prepared sets and folders, per
             process.
     """
@@ -72,6 +73,7 @@ class DataConfig:
     # Defaults for runs older than these settings.
     cache_mib: int = 1024
     sampling_temperature: float = 1.0
+    windows_per_recording: int = 1
 
     def __post_init__(self) -> None:
         check_fields(self, "data")

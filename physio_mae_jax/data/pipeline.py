@@ -32,6 +32,8 @@ class LoaderConfig:
             proportion to their recorded time to the power 1 / ``sampling_temperature``.
         sampling_temperature: 1 samples every hour equally often; a higher temperature samples small
             data sets more often, infinity all data sets equally.
+        windows_per_recording: Adjacent windows of a batch that are of the same recording. More than
+            1 gives a contrastive loss with ``same_subject_negatives`` harder negatives.
         process_index, process_count: Index of this process and number of processes, which select
             its partition of each batch.
     """
@@ -43,6 +45,7 @@ class LoaderConfig:
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     set_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     sampling_temperature: float = 1.0
+    windows_per_recording: int = 1
     process_index: int = 0
     process_count: int = 1
 
@@ -56,6 +59,13 @@ class LoaderConfig:
             raise ConfigError(
                 "data.speed_perturbation must be (slowest, fastest) with 0.25 ≤ slowest ≤ 1 ≤ "
                 f"fastest ≤ 4; got {self.speed_perturbation}."
+            )
+
+        if self.windows_per_recording < 1 or self.local_batch_size % self.windows_per_recording:
+            raise ConfigError(
+                f"data.windows_per_recording={self.windows_per_recording} does not divide "
+                f"the {self.local_batch_size} windows of a batch that a process reads; choose a "
+                "divisor."
             )
 
     @property
@@ -79,6 +89,19 @@ class Elements(Protocol):
 
 
 _Drawn = TypeVar("_Drawn")
+
+
+class _Repeated:
+    """A sequence with each of its elements several times in succession."""
+
+    def __init__(self, elements: Elements, times: int) -> None:
+        self._elements, self._times = elements, times
+
+    def __len__(self) -> int:
+        return len(self._elements) * self._times
+
+    def __getitem__(self, index: int) -> int:
+        return int(self._elements[index // self._times])
 
 
 class InfiniteShuffle:
@@ -223,6 +246,8 @@ def training_batches(
         Entries of ``WindowReader.read`` with a leading axis of ``local_batch_size``.
     """
     elements = _shuffle_recordings(reader, recordings, config)
+    if config.windows_per_recording > 1:
+        elements = _Repeated(elements, config.windows_per_recording)
     return random_batches(
         elements, config, _RandomCrop(reader, config), ReadBatch(reader, config.augment)
     )

@@ -82,6 +82,7 @@ def loader_config(config: PretrainConfig, opened: DatasetBundle) -> LoaderConfig
         augment=config.data.augment,
         set_weights=opened.set_weights,
         sampling_temperature=config.data.sampling_temperature,
+        windows_per_recording=config.data.windows_per_recording,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )

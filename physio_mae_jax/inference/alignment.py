@@ -30,6 +30,7 @@ from physio_mae_jax.types import Params
 
 METHODS = ("model", "peaks")
 _STEP_SECONDS = Number(low=0.1, high=3_600.0, example=5.0)
+_OFFSET_SECONDS = Number(low=-2.0, high=2.0, example=0.0)
 _MIN_RATE_HZ = 25.0  # of beat times
 _BATCH = 32
 
@@ -41,6 +42,7 @@ def align(
     sampling_rate_hz: float,
     method: str,
     step_seconds: float,
+    offset_seconds: float = 0.0,
 ) -> PulseAlignment:
     """Measure the lag of a pulse after its ECG; arguments as for ``Encoder.align``.
 
@@ -48,7 +50,7 @@ def align(
         trained: Trained model.
         window: Its windows.
         pair: Pulse [n] and ECG [n].
-        sampling_rate_hz, method, step_seconds: See ``Encoder.align``.
+        sampling_rate_hz, method, step_seconds, offset_seconds: See ``Encoder.align``.
 
     Raises:
         ConfigError: An argument is invalid, or the model was not trained to align.
@@ -63,8 +65,14 @@ def align(
             "signals of a higher rate."
         )
     step_seconds = setting(step_seconds, "step_seconds", _STEP_SECONDS)
+    offset_seconds = setting(offset_seconds, "offset_seconds", _OFFSET_SECONDS)
     ppg, ecg = _checked(pair)
     if method == "peaks":
+        if offset_seconds:
+            raise ConfigError(
+                f"offset_seconds={offset_seconds:g} corrects the lags of a model, and "
+                "method='peaks' measures arrival times; set it to 0."
+            )
         return align_by_peaks(
             ppg, ecg, rate, window_seconds=window.seconds, step_seconds=step_seconds
         )
@@ -73,7 +81,9 @@ def align(
             f"the model from {trained.origin} was not trained with contrastive.readout='aligned', "
             "so its time steps are not comparable; use such a model, or method='peaks'."
         )
-    return _align_by_model(trained, window, np.stack([ppg, ecg]), rate, step_seconds)
+    return _align_by_model(
+        trained, window, np.stack([ppg, ecg]), rate, step_seconds, offset_seconds
+    )
 
 
 def _checked(pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -93,6 +103,7 @@ def _align_by_model(
     signal: np.ndarray,
     sampling_rate_hz: float,
     step_seconds: float,
+    offset_seconds: float,
 ) -> PulseAlignment:
     """Align signals [2, n] by the time steps of their windows; gaps have no lag."""
     names = trained.model_spec.input.channels
@@ -109,7 +120,7 @@ def _align_by_model(
         spec = trained.model_spec
         step = spec.contrastive.step_seconds(spec.model)
         found, similarity = best_lags(scores, spec.contrastive.lags(spec.model), step)
-        lags[usable], confidence[usable] = found, np.clip(similarity, 0.0, 1.0)
+        lags[usable], confidence[usable] = found + offset_seconds, np.clip(similarity, 0.0, 1.0)
     beats = BeatTimes.of(signal[0], signal[1], sampling_rate_hz)
     return complete_alignment("model", beats, starts, window.seconds, lags, confidence)
 

@@ -109,6 +109,7 @@ class WindowInspection:
         sampling_rate_hz: float,
         method: str = "model",
         step_seconds: float = 5.0,
+        offset_seconds: float = 0.0,
     ) -> "PulseAlignment":
         """Measure the lag of a pulse after its ECG over time: pulse arrival times.
 
@@ -119,6 +120,8 @@ class WindowInspection:
             method: 'model', by the time steps of a model with contrastive.readout='aligned'; or
                 'peaks', from R peaks to the steepest rises of the pulse, which needs no model.
             step_seconds: Time between the starts of two windows.
+            offset_seconds: Added to the lags of a model. Its loss only compares lags, so they
+                differ from arrival times by a constant, which ``configs/retrieval.py`` reports.
 
         Returns:
             Lags, their confidence and the matched beats, for ``plots.alignment.draw_alignment``.
@@ -129,5 +132,11 @@ class WindowInspection:
         from physio_mae_jax.inference import alignment  # takes SciPy, which encoding does not
 
         return alignment.align(
-            self.trained, self.input.window, (ppg, ecg), sampling_rate_hz, method, step_seconds
+            self.trained,
+            self.input.window,
+            (ppg, ecg),
+            sampling_rate_hz,
+            method,
+            step_seconds,
+            offset_seconds,
         )

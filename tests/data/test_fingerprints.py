@@ -27,6 +27,16 @@ def test_constant_and_missing_samples_have_no_hash():
     assert len(block_hashes(signal, RATE_HZ)) == 2
 
 
+def test_a_device_at_rest_that_was_resampled_has_no_hash():
+    """Rounding errors of one resampling are alike in all recordings at rest."""
+    signal = noise()
+    signal[0] = np.float32(0.265625)
+    signal[0, ::2] = np.nextafter(np.float32(0.265625), np.float32(1))
+    assert block_hashes(signal, RATE_HZ) == block_hashes(signal[1:], RATE_HZ)
+    signal[0, ::2] = np.float32(0.265625) + np.float32(1 / 64)  # a step of the device
+    assert len(block_hashes(signal, RATE_HZ)) == 4
+
+
 def test_a_subject_is_one_of_its_data_set():
     assert subject_hash("a", "1") != subject_hash("b", "1")
     assert subject_hash("a", "b1") != subject_hash("ab", "1")

@@ -154,3 +154,15 @@ def test_a_mixture_keeps_its_weights_and_its_order_over_processes():
     ):
         both = np.concatenate([first["signal"], second["signal"]])
         np.testing.assert_array_equal(whole["signal"], both)
+
+
+def test_windows_of_a_recording_stand_together_and_differ():
+    config = LoaderConfig(batch_size=12, seed=1, windows_per_recording=4)
+    batch = next(training_batches(mixture(16, 2), range(18), config))
+    groups = batch["recording"].reshape(3, 4)
+    assert (groups == groups[:, :1]).all()
+    assert len(set(groups[:, 0].tolist())) > 1
+    for group in batch["start"].reshape(3, 4):
+        assert len(set(group.tolist())) > 1
+    with pytest.raises(ConfigError, match="windows_per_recording=5 does not divide the 12 windows"):
+        LoaderConfig(batch_size=12, seed=1, windows_per_recording=5)

@@ -50,6 +50,8 @@ def test_one_signal_as_both_aligns_at_the_shift(encoder, pair):
     late = np.concatenate([np.full(50, ecg[0]), ecg])[: len(ecg)]  # 0.4 s: two whole columns
     found = encoder.align(late, ecg, sampling_rate_hz=RATE_HZ)
     assert np.abs(found.lag_seconds[1:] - 0.4).max() < 0.05
+    moved = encoder.align(late, ecg, sampling_rate_hz=RATE_HZ, offset_seconds=-0.1)
+    np.testing.assert_allclose(moved.lag_seconds, found.lag_seconds - 0.1)
 
 
 def test_peaks_need_no_aligned_model_and_are_drawn(pair, tmp_path):
@@ -68,6 +70,8 @@ def test_wrong_arguments_are_reported(encoder, pair):
     ppg, ecg = pair
     with pytest.raises(ConfigError, match="method must be one of model, peaks"):
         encoder.align(ppg, ecg, sampling_rate_hz=RATE_HZ, method="peak")
+    with pytest.raises(ConfigError, match=r"offset_seconds=0\.1 corrects the lags of a model"):
+        encoder.align(ppg, ecg, sampling_rate_hz=RATE_HZ, method="peaks", offset_seconds=0.1)
     with pytest.raises(DataError, match="of the same length"):
         encoder.align(ppg[:-1], ecg, sampling_rate_hz=RATE_HZ)
     with pytest.raises(DataError, match="beats need 25 Hz"):
