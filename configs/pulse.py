@@ -2,7 +2,7 @@
 
     python -m physio_mae_jax.main --config=configs/pulse.py --workdir=runs/pulse
 
-Half an hour on one CPU core. Argument after the colon: attention, as in configs/pretrain.py. The
+Minutes on one CPU core. Argument after the colon: attention, as in configs/pretrain.py. The
 sets are prepared first, in --config.data.root, see physio_mae_jax/guides/results.md. Time steps of
 25 ms are compared at their best lag, among windows of the same recording, beside masked
 reconstruction. Attention reaches about a second, so that a step tells when a beat is and not whose.
