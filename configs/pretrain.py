@@ -143,6 +143,7 @@ def _model() -> ConfigDict:
     model.time_mixer = "attention"  # 'state_space': linear cost, memory of any length
     model.attention_every = 0  # 4: with state_space, every fourth layer has attention
     model.state_size = 64  # features of the state, with state_space
+    model.lookahead_seconds = 0.0  # 2.0: with state_space, read at most the rest of a 2 s block
     model.attention_block_seconds = 0.0  # long windows: 10.0, for linear cost in length
     model.channel_attention = True
     model.channel_smoothing = True  # along time, before attention across channels

@@ -21,7 +21,7 @@ from physio_mae_jax.cli import parse_flags, report_error, set_gpu_memory_fractio
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.setting_ranges import check_settings
-from physio_mae_jax.types import JsonObject
+from physio_mae_jax.types import JsonObject, Settings
 
 if TYPE_CHECKING:
     from physio_mae_jax.benchmarks.cases import BenchmarkSpec
@@ -37,7 +37,7 @@ _BENCHMARKS = flags.DEFINE_list(
     "benchmarks",
     ["train", "features", "wavelets"],
     "Benchmarks to run: train, features, wavelets, pipeline (data), import, long (recordings), "
-    "edge (graphs for devices).",
+    "edge (graphs for devices), length (of windows, for each time mixer).",
 )
 _CHANNELS = flags.DEFINE_integer("channels", 12, "Number of channels of a window.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Number of repeats of each timing.")
@@ -46,6 +46,15 @@ _FIT_MEMORY_GIB = flags.DEFINE_list(
 )
 _SWEEP = flags.DEFINE_multi_string(
     "sweep", [], "'channels=1,4,16', 'batch_size=…', 'window_seconds=…': scaling of the step."
+)
+_LENGTHS = flags.DEFINE_list(
+    "lengths", ["3000", "10000", "30000", "100000"], "Samples of a window, of the case 'length'."
+)
+_TIME_MIXERS = flags.DEFINE_list(
+    "time_mixers",
+    ["attention", "blocks", "state_space", "hybrid", "hybrid_blocks"],
+    "Time mixers of the case 'length'; blocks are of 12 s, and the hybrids have every fourth layer "
+    "of attention.",
 )
 _PROFILE = flags.DEFINE_string("profile", None, "Folder for a trace of the training step.")
 _LABEL = flags.DEFINE_string("label", "", "Label of this case in the JSON lines.")
@@ -62,6 +71,7 @@ def main(argv: list[str]) -> None:
     for name, value in (("--profile", _PROFILE.value), ("--out", _OUT.value)):
         if value is not None:
             local_path(value, name)
+    from physio_mae_jax.benchmarks import length_scaling
     from physio_mae_jax.benchmarks.cases import (
         CASES,
         benchmark_sizes,
@@ -73,10 +83,13 @@ def main(argv: list[str]) -> None:
     from physio_mae_jax.experiment.run_metadata import provenance
     from physio_mae_jax.experiment.typed_config import read_config
 
+    known = (*CASES, length_scaling.CASE)
     for name in _BENCHMARKS.value:
-        if name not in CASES:
-            raise ConfigError(f"benchmarks must be of {', '.join(CASES)}; got {name!r}.")
+        if name not in known:
+            raise ConfigError(f"benchmarks must be of {', '.join(known)}; got {name!r}.")
     axes = _axes()
+    length_scaling.check_time_mixers(_TIME_MIXERS.value)
+    lengths = length_scaling.parse_lengths(_LENGTHS.value)
     bench = build_benchmark(
         read_config(PretrainConfig, _CONFIG.value),
         _CHANNELS.value,
@@ -95,6 +108,9 @@ def main(argv: list[str]) -> None:
         _sweep(axes, machine | common)
         return
     for name in _BENCHMARKS.value:
+        if name == length_scaling.CASE:
+            _measure_lengths(lengths, machine | common)
+            continue
         _print(
             with_utilization(CASES[name](bench), machine)
             | benchmark_sizes(bench)
@@ -153,23 +169,48 @@ def _axes() -> list["SweepAxis"]:
 def _sweep(axes: list["SweepAxis"], common: JsonObject) -> None:
     """Measure the training step along each axis."""
     from physio_mae_jax.benchmarks.sweep import measure_growth
-    from physio_mae_jax.commands.benchmarking import build_benchmark
-    from physio_mae_jax.experiment.configs import PretrainConfig
-    from physio_mae_jax.experiment.typed_config import read_config
 
     def build(name: str, value: float) -> "BenchmarkSpec":
-        config, channels = copy.deepcopy(_CONFIG.value), _CHANNELS.value
         if name == "channels":
-            channels = int(value)
-        else:
-            config[name] = type(config[name])(value)
-        return build_benchmark(
-            read_config(PretrainConfig, config), channels, _REPEATS.value, with_data=False
-        )
+            return _changed({}, int(value))
+        return _changed({name: type(_CONFIG.value[name])(value)}, _CHANNELS.value)
 
     for axis in axes:
         for line in measure_growth(axis, functools.partial(build, axis.name)):
             _print(line | common)
+
+
+def _measure_lengths(lengths: list[int], common: JsonObject) -> None:
+    """Measure windows of each length with each time mixer."""
+    from physio_mae_jax.benchmarks import length_scaling
+
+    def build(mixer: str, length: int) -> "BenchmarkSpec":
+        settings = length_scaling.TIME_MIXERS[mixer]
+        column = _CONFIG.value.model.patch_samples
+        samples = length // column * column
+        changes = {f"model.{name}": value for name, value in settings.items()}
+        changes["window_seconds"] = samples / _CONFIG.value.sampling_rate_hz
+        return _changed(changes, _CHANNELS.value)
+
+    lines = []
+    for line in length_scaling.measure_length_scaling(build, _TIME_MIXERS.value, lengths):
+        _print(line | common)
+        lines.append(line)
+    for text in length_scaling.format_table(lines):
+        _LOG.info("%s", text)
+
+
+def _changed(changes: Settings, num_channels: int) -> "BenchmarkSpec":
+    """Build the benchmark of the config with other settings."""
+    from physio_mae_jax.commands.benchmarking import build_benchmark
+    from physio_mae_jax.experiment.configs import PretrainConfig
+    from physio_mae_jax.experiment.typed_config import read_config
+
+    config = copy.deepcopy(_CONFIG.value)
+    config.update_from_flattened_dict(changes)
+    return build_benchmark(
+        read_config(PretrainConfig, config), num_channels, _REPEATS.value, with_data=False
+    )
 
 
 def _profile(bench: "BenchmarkSpec", folder: Path) -> None:

@@ -151,7 +151,8 @@ def _format_error(error: Exception) -> tuple[str, int]:
         return (
             f"there is not enough memory ({text or 'MemoryError'}). Lower batch_size, raise "
             "accumulation_steps, choose a smaller preset or shorter window_seconds, or use fewer "
-            "workers.",
+            "workers; for long windows, set model.remat to 'full' and "
+            "model.attention_block_seconds to 12.",
             UserError.status,
         )
     if isinstance(error, OSError) and error.errno is not None:

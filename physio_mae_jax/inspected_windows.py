@@ -43,6 +43,24 @@ class ReconstructedWindow:
         column_seconds = self.seconds / len(self.masked)
         return [(a * column_seconds, b * column_seconds) for a, b in edges.reshape(-1, 2)]
 
+    def excerpt(self, max_seconds: float) -> "ReconstructedWindow":
+        """Return the whole columns in the middle of at most so many seconds; at least one."""
+        if self.seconds <= max_seconds:
+            return self
+        total = len(self.masked)
+        count = max(1, int(total * max_seconds / self.seconds))
+        first = (total - count) // 2
+        size = self.signal.shape[1] // total
+        samples = slice(first * size, (first + count) * size)
+        start, stop = (edge / self.sampling_rate_hz for edge in (samples.start, samples.stop))
+        names = ("signal", "predicted", "scalogram", "visible_scalogram", "predicted_scalogram")
+        return dataclasses.replace(
+            self,
+            title=f"{self.title}: {start:g} to {stop:g} s of {self.seconds:g} s",
+            masked=self.masked[first : first + count],
+            **{name: getattr(self, name)[..., samples] for name in names},
+        )
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AttendedWindow:

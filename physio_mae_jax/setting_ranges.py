@@ -124,6 +124,7 @@ SETTINGS: dict[str, Kind] = {
     "model.time_mixer": Text("attention"),
     "model.attention_every": _whole(0, 1_000, 4),
     "model.state_size": _whole(2, 4_096, 64),
+    "model.lookahead_seconds": _SECONDS_OR_0,
     "model.attention_block_seconds": _SECONDS_OR_0,
     "model.channel_attention": Flag(),
     "model.channel_smoothing": Flag(),

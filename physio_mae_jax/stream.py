@@ -17,6 +17,7 @@ from physio_mae_jax.printable import printable_lines, show
 from physio_mae_jax.types import JsonObject, Untyped
 
 if TYPE_CHECKING:
+    from physio_mae_jax.inference.recurrent.stream import RecurrentStream
     from physio_mae_jax.inference.streaming.stream import Stream
 
 _STDIN, _LSL = "stdin", "lsl"
@@ -59,7 +60,7 @@ def _run(options: argparse.Namespace) -> None:
     _write(stream.flush())
 
 
-def _open(options: argparse.Namespace, given: JsonObject) -> "Stream":
+def _open(options: argparse.Namespace, given: JsonObject) -> "Stream | RecurrentStream":
     """Open the stream of a graph, or of a model that JAX encodes."""
     settings = given | {"hop_seconds": options.hop_seconds}
     if options.output is not None:

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import pytest
 
 from physio_mae_jax.benchmarks import cases, flops, sweep
-from physio_mae_jax.benchmarks.collectives import count_collectives, exchanged_bytes
 from physio_mae_jax.benchmarks.planning import USABLE_SHARE, plan_batches
 from physio_mae_jax.benchmarks.profile import operation_times, profile_calls
+from physio_mae_jax.benchmarks.scaling import count_collectives, exchanged_bytes
 from physio_mae_jax.benchmarks.timing import time_calls
 from physio_mae_jax.commands.benchmarking import build_benchmark, token_counts
 from physio_mae_jax.errors import ConfigError

@@ -55,6 +55,31 @@ class TestPictures:
         )
         self.save(tmp_path, lambda: attention.draw_attention(attended))
 
+    def test_of_a_long_window_is_of_its_middle(self):
+        ramp = np.arange(9000.0)
+        window = reconstruction.ReconstructedWindow(
+            title="long",
+            channels=("II",),
+            sampling_rate_hz=10.0,
+            frequencies_hz=np.array([4.0, 2.0]),
+            signal=ramp[None],
+            predicted=ramp[None] + 0.5,
+            masked=np.arange(300) % 3 == 0,
+            scalogram=np.stack([ramp, ramp])[None],
+            visible_scalogram=np.stack([ramp, ramp])[None],
+            predicted_scalogram=np.stack([ramp, ramp])[None],
+        )
+        found = window.excerpt(60.0)
+        assert found.title == "long: 420 to 480 s of 900 s"
+        np.testing.assert_array_equal(found.signal[0], ramp[4200:4800])
+        np.testing.assert_array_equal(found.masked, window.masked[140:160])
+        np.testing.assert_array_equal(found.scalogram[0, 1], found.signal[0])
+        assert found.seconds == 60
+        assert found.excerpt(60.0) is found
+        figure = reconstruction.draw_reconstruction(window)
+        assert figure.axes[0].get_xlim() == (0, 60)
+        assert figure.get_suptitle() == found.title
+
     def test_of_segmentations(self, names, tmp_path):
         rng = np.random.default_rng(0)
         classes = ("none", *dict.fromkeys(names))

@@ -62,6 +62,7 @@ Modules::
                          padded to few shapes
     edge/                encoders and classifiers for devices: ONNX graphs, used without JAX
     feature_store/       embeddings of whole data sets as tables in files, with one index
+    recurrent/           encoding of signals block by block, with a state instead of windows
     streaming/           encoding of signals while they are received: one row per hop
 """
 

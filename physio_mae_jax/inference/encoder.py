@@ -29,6 +29,7 @@ from physio_mae_jax.inference.window_inspection import WindowInspection
 from physio_mae_jax.types import JsonObject, Options
 
 if TYPE_CHECKING:
+    from physio_mae_jax.inference.recurrent.stream import RecurrentStream
     from physio_mae_jax.inference.streaming.stream import Stream
 
 
@@ -129,18 +130,28 @@ class Encoder(WindowInspection, RecordingEncoder):
         return export_edge(EdgeModel.of_encoder(self.trained), self.input, path, **settings)
 
     def stream(
-        self, *, output: str = "pooled", hop_seconds: object = None, **of: Options
-    ) -> "Stream":
+        self,
+        *,
+        output: str = "pooled",
+        hop_seconds: object = None,
+        mode: str = "window",
+        lookahead_seconds: object = None,
+        **of: Options,
+    ) -> "Stream | RecurrentStream":
         """Open a stream that encodes a signal while it is received, see ``streaming.stream``.
 
         Args:
             output: 'pooled' or 'columns'.
             hop_seconds: Distance between windows, seconds; None for half a window.
+            mode: 'window': each row is of a window; 'recurrent': of a block after all before, see
+                ``recurrent.stream``, with a state space in all layers.
+            lookahead_seconds: With 'recurrent', duration of a block; None for that of the model,
+                or about 2 s.
             **of: sampling_rate_hz, channels, units, gain, as in ``encode``.
         """
         from physio_mae_jax.inference.encoder_stream import open_stream
 
-        return open_stream(self, output, hop_seconds, of)
+        return open_stream(self, mode, output, hop_seconds, lookahead_seconds, of)
 
     def __copy__(self) -> "Encoder":
         return self

@@ -9,6 +9,8 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.inference.arguments import sequence_of
 from physio_mae_jax.inference.compiled_encoder import CompiledEncoder
 from physio_mae_jax.inference.encoding_config import Output
+from physio_mae_jax.inference.recurrent.opening import open_recurrent_stream
+from physio_mae_jax.inference.recurrent.stream import RecurrentStream
 from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from physio_mae_jax.inference.streaming.stream import Stream, WindowEncoder
 from physio_mae_jax.inference.window_batches import batch_bucket, stack_windows
@@ -18,13 +20,35 @@ if TYPE_CHECKING:
 
 
 def open_stream(
-    encoder: "Encoder", output: str, hop_seconds: object, description: Mapping[str, object]
-) -> Stream:
+    encoder: "Encoder",
+    mode: str,
+    output: str,
+    hop_seconds: object,
+    lookahead_seconds: object,
+    description: Mapping[str, object],
+) -> Stream | RecurrentStream:
     """Open a stream; arguments as for ``Encoder.stream``.
 
     Raises:
-        UserError: The output or an argument is unknown, or the description is incomplete.
+        UserError: The mode, the output or an argument is unknown, or the description is incomplete.
     """
+    unused = {
+        "window": ("lookahead_seconds", lookahead_seconds),
+        "recurrent": ("hop_seconds", hop_seconds),
+    }
+    if mode not in unused:
+        raise ConfigError(f"mode is {mode!r}; choose 'window' or 'recurrent'.")
+    name, value = unused[mode]
+    if value is not None:
+        raise ConfigError(f"{name} is {value!r}, but mode={mode!r} does not use it; leave it out.")
+    if mode == "recurrent":
+        return open_recurrent_stream(encoder, output, lookahead_seconds, description)
+    return _open_window_stream(encoder, output, hop_seconds, description)
+
+
+def _open_window_stream(
+    encoder: "Encoder", output: str, hop_seconds: object, description: Mapping[str, object]
+) -> Stream:
     programs = encoder.programs
     shapes = {
         "pooled": (programs.config.width,),

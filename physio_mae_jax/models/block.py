@@ -10,9 +10,11 @@ from physio_mae_jax.models.block_config import BlockConfig
 from physio_mae_jax.models.layers import Mlp
 from physio_mae_jax.models.mixers import MIXERS
 from physio_mae_jax.models.mixers.base import Geometry
+from physio_mae_jax.models.mixers.carried_recurrence import RECURRENT
 from physio_mae_jax.models.rematerialization import save_for_backward
 from physio_mae_jax.models.residual import (
     DROP_PATH,
+    DepthwiseKernel,
     ResidualBranch,
     ResidualNorm,
     TemporalSmoothing,
@@ -61,7 +63,7 @@ class Block(nn.Module):
         branch = mixer(normed, geometry).scaled(self._drop_path(tokens.shape[0]))
         if tokens.shape[1] > 1 and cfg.channel_attention:
             tokens = save_for_backward(branch.added_to(tokens))
-            tokens, branch = self._across_channels(tokens, sequence_mask, geometry.token_mask)
+            tokens, branch = self._across_channels(tokens, sequence_mask, geometry)
             branch = branch.scaled(self._drop_path(tokens.shape[0]))
         tokens, normed = self._norm("mlp_norm")(tokens, branch)
         mlp = Mlp(cfg.dtype, cfg.mlp_rank_ratio, self._is_fused, name="mlp")
@@ -84,21 +86,33 @@ class Block(nn.Module):
         return ResidualNorm(self.settings.dtype, self._is_fused, name=name)
 
     def _across_channels(
-        self, tokens: jax.Array, channel_mask: jax.Array, token_mask: jax.Array | None
+        self, tokens: jax.Array, channel_mask: jax.Array, geometry: Geometry
     ) -> tuple[jax.Array, ResidualBranch]:
         """Return tokens [B, M, K, R, D] and the channel attention branch."""
         batch, channels, positions, rows, width = tokens.shape
-        smoothing = None
-        if self.settings.channel_smoothing:
-            smoothing = TemporalSmoothing(name="smoothing")(width)
-        valid = tokens
+        valid, token_mask = tokens, geometry.token_mask
         if token_mask is not None:
             valid = tokens * token_mask[:, None, :, :, None].astype(tokens.dtype)
+        smoothing = None
+        if self.settings.channel_smoothing:
+            smoothing = self._limited(TemporalSmoothing(name="smoothing")(width), geometry)
+            if self.has_variable(RECURRENT, "column"):
+                smoothing = smoothing._replace(before=self.get_variable(RECURRENT, "column"))
+                self.put_variable(RECURRENT, "column", valid[:, :, -1:])
         passed, normed = self._norm("channel_norm")(valid, smoothing=smoothing)
         branch = ChannelAttention(self.settings, name="channel_attention")(
             normed.reshape(batch, channels, positions * rows, width), channel_mask
         )
         return passed if token_mask is None else tokens, branch
+
+    def _limited(self, smoothing: DepthwiseKernel, geometry: Geometry) -> DepthwiseKernel:
+        """Let the smoothing not read beyond a block of ``lookahead_columns``."""
+        size = self.settings.lookahead_columns
+        if not size:
+            return smoothing
+        blocks = geometry.times[:, :, 0] // size
+        following = jnp.concatenate([blocks[:, 1:], blocks[:, -1:]], axis=1)
+        return smoothing._replace(is_last=blocks != following)
 
 
 def time_mixer_name(time_mixer: str) -> str:

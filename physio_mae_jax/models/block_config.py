@@ -16,6 +16,8 @@ class BlockConfig(NamedTuple):
         time_mixer: Name of the mixer of a sequence, see ``models.mixers``.
         attention_every: Which layers have attention instead of that mixer, see ``MaeConfig``.
         state_size: Size of the state of a 'state_space' mixer.
+        lookahead_columns: Columns of a block beyond which no later column is read, see
+            ``MaeConfig.lookahead_seconds``; 0 for no such limit.
         attention_implementation: Backend of attention, norms, smoothing and MLP, see ``MaeConfig``.
         mlp_rank_ratio, attention_rank_ratio: 0 for full matrices, see ``LowRankDense``.
         channel_attention: Whether to attend across channels.
@@ -36,3 +38,4 @@ class BlockConfig(NamedTuple):
     drop_path_rate: float = 0.0
     attention_every: int = 0
     state_size: int = 64
+    lookahead_columns: int = 0

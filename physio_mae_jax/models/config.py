@@ -33,6 +33,9 @@ class MaeConfig:
         attention_every: With another time mixer than attention, every n-th layer has attention
             instead, counted from 1; 0 for none. A stack of fewer layers has none.
         state_size: Features of the state of a 'state_space' mixer.
+        lookahead_seconds: Length of blocks at whose ends the backward direction of the encoder
+            starts anew: a column reads all earlier ones, but later ones of its own block only. 0
+            for no blocks. State-space layers only.
         attention_block_seconds: 0 for full attention within a channel; else the approximate length
             of blocks whose tokens attend to their own block and the two adjacent ones, so that time
             and memory grow linearly with the window. Factorized attention only.
@@ -84,6 +87,7 @@ class MaeConfig:
     time_mixer: str = "attention"
     attention_every: int = 0
     state_size: int = 64
+    lookahead_seconds: float = 0.0
     attention_block_seconds: float = 0.0
     channel_attention: bool = True
     channel_smoothing: bool = True
@@ -181,6 +185,8 @@ class MaeConfig:
             )
         if self.attention_block_seconds:
             self._check_blocks()
+        if self.lookahead_seconds:
+            self._check_lookahead()
         if self.convolutional_stem != "none" and self.width % 4:
             raise ConfigError(
                 f"model.width must be divisible by 4 with model.convolutional_stem="
@@ -199,6 +205,29 @@ class MaeConfig:
                 f"model.attention_block_seconds={self.attention_block_seconds:g} needs factorized "
                 "attention; set model.encoder_attention and model.decoder_attention to "
                 "'factorized', or model.attention_block_seconds to 0."
+            )
+
+    def _check_lookahead(self) -> None:
+        columns = self.lookahead_seconds * self.sampling_rate_hz / self.patch_samples
+        if columns < 1 or abs(columns - round(columns)) > 1e-6:
+            nearest = max(1, round(columns)) * self.patch_samples / self.sampling_rate_hz
+            raise ConfigError(
+                f"model.lookahead_seconds={self.lookahead_seconds:g} is not a whole number of time "
+                f"columns of {self.patch_samples / self.sampling_rate_hz:g} s; set it to "
+                f"{nearest:g}, or to 0 for no limit."
+            )
+        if self.time_mixer != "state_space" or self.attention_every:
+            raise ConfigError(
+                f"model.lookahead_seconds={self.lookahead_seconds:g} needs state-space layers "
+                f"only; set model.time_mixer to 'state_space' (it is {self.time_mixer!r}) and "
+                f"model.attention_every to 0 (it is {self.attention_every}), or "
+                "model.lookahead_seconds to 0."
+            )
+        if self.attention_implementation == "fused":
+            raise ConfigError(
+                f"model.lookahead_seconds={self.lookahead_seconds:g} is not available with "
+                "model.attention_implementation='fused', whose kernels smooth across blocks; set "
+                "it to 'cudnn' or 'xla'."
             )
 
     def _check_patches(self) -> None:
@@ -251,12 +280,18 @@ class MaeConfig:
             channel_attention=self.channel_attention,
             channel_smoothing=self.channel_smoothing,
             drop_path_rate=self.drop_path_rate,
+            lookahead_columns=self.lookahead_columns,
         )
 
     @property
     def num_columns(self) -> int:
         """W, number of time columns of a window."""
         return self.num_samples // self.patch_samples
+
+    @property
+    def lookahead_columns(self) -> int:
+        """Columns of a block of ``lookahead_seconds``; 0 for no blocks."""
+        return round(self.lookahead_seconds * self.sampling_rate_hz / self.patch_samples)
 
     @property
     def num_time_blocks(self) -> int:

@@ -11,7 +11,7 @@ from physio_mae_jax.models.stack import (
     mix_joint,
     split_channels,
 )
-from physio_mae_jax.models.tokenizer import Tokenizer
+from physio_mae_jax.models.tokenizer import NormalizedColumns, Tokenizer
 from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.signals import patches
 
@@ -47,6 +47,23 @@ class TransformerEncoder(nn.Module):
             return latents
         patches_only = latents[:, 1:] if cfg.class_token else latents
         return split_channels(patches_only, cfg.num_rows, cfg.num_columns)
+
+    def columns(
+        self, normalized: NormalizedColumns, windows: Windows, column_mask: jax.Array
+    ) -> jax.Array:
+        """Encode columns of a recording of any length: latents [B, M, K, H, D].
+
+        Args:
+            normalized: The columns.
+            windows: Names of the channels; their signal is not used.
+            column_mask: [B, K] bool, False = missing, which affects no other column; the latents
+                are undefined there.
+        """
+        tokens = self.tokenizer(windows, None, normalized)
+        batch, _, columns, rows, _ = tokens.shape
+        times = jnp.broadcast_to(jnp.arange(columns)[:, None], (batch, columns, rows))
+        token_mask = jnp.broadcast_to(column_mask[:, :, None], times.shape)
+        return self.stack(tokens, times, windows.channel_mask, token_mask)
 
     def _factorized(
         self, tokens: jax.Array, windows: Windows, visible_ids: jax.Array | None

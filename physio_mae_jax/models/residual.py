@@ -107,16 +107,24 @@ class DepthwiseKernel(NamedTuple):
     Attributes:
         kernel: [3, D] weights of the previous, current and next position.
         bias: [D].
+        before: [B, M, 1, R, D] position before the first one; None for zeros.
+        is_last: [B, K] bool, True where the next position is not read; None for nowhere.
     """
 
     kernel: jax.Array
     bias: jax.Array
+    before: jax.Array | None = None
+    is_last: jax.Array | None = None
 
     def applied_to(self, tokens: jax.Array) -> jax.Array:
         """Smooth [B, M, K, R, D] along K, with zeros past both ends."""
         kernel, bias = self.kernel.astype(tokens.dtype), self.bias.astype(tokens.dtype)
         padded = jnp.pad(tokens, [(0, 0), (0, 0), (1, 1), (0, 0), (0, 0)])
         earlier, later = padded[:, :, :-2], padded[:, :, 2:]
+        if self.before is not None:
+            earlier = jnp.concatenate([self.before.astype(tokens.dtype), tokens[:, :, :-1]], axis=2)
+        if self.is_last is not None:
+            later = jnp.where(self.is_last[:, None, :, None, None], 0, later)
         return kernel[0] * earlier + kernel[1] * tokens + kernel[2] * later + bias
 
 
@@ -163,6 +171,6 @@ def _by_kernels(
             NORM_EPSILON,
         )
     if smoothing is not None:
-        kernel, taps_bias = smoothing
+        kernel, taps_bias = smoothing.kernel, smoothing.bias
         return smooth_and_normalize(tokens, kernel, taps_bias, scale, bias, NORM_EPSILON)
     return norm_kernel.normalize(tokens, scale, bias, NORM_EPSILON)

@@ -16,6 +16,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layer_plan import LayerPlan
 from physio_mae_jax.models.layers import layer_norm
 from physio_mae_jax.models.mixers.base import Geometry
+from physio_mae_jax.models.mixers.carried_recurrence import RECURRENT
 from physio_mae_jax.models.rematerialization import SAVED_NAME
 from physio_mae_jax.models.residual import DROP_PATH
 from physio_mae_jax.models.rotary import rotary_rotation
@@ -134,7 +135,7 @@ def _scanned(module: Callable[..., nn.Module], length: int, unroll: bool) -> Cal
     """Repeat a module: parameters have a leading axis, over which one compiled call is scanned."""
     return nn.scan(
         module,
-        variable_axes={"params": 0, ATTENTION: 0},
+        variable_axes={"params": 0, ATTENTION: 0, RECURRENT: 0},
         split_rngs={"params": True, DROP_PATH: True},
         in_axes=nn.broadcast,
         length=length,

@@ -1,5 +1,7 @@
 """From a signal to tokens: wavelet patches and waveform columns, embedded and fused."""
 
+from typing import NamedTuple
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -53,6 +55,18 @@ class ConvolutionalStem(nn.Module):
         return maps.transpose(0, 3, 1, 2).reshape(batch, channels, -1, scales, samples)
 
 
+class NormalizedColumns(NamedTuple):
+    """Whole columns of a recording of any length, normalized by the caller.
+
+    Attributes:
+        scalogram: [B, M, C, S, L] float32.
+        samples: [B, M, L] float32.
+    """
+
+    scalogram: jax.Array
+    samples: jax.Array
+
+
 class Tokenizer(nn.Module):
     """Embed columns: wavelet patches plus waveform over rows (models.md#tokenizer)."""
 
@@ -63,23 +77,33 @@ class Tokenizer(nn.Module):
         self,
         windows: Windows,
         column_ids: jax.Array | None,
+        normalized: NormalizedColumns | None = None,
     ) -> jax.Array:
-        """Embed the columns ``column_ids`` [B, K] (None: all) of windows as [B, M, K, H, D]."""
+        """Embed the columns ``column_ids`` [B, K] (None: all) of windows as [B, M, K, H, D].
+
+        With ``normalized`` columns the signal of the windows is not used, and the position of a
+        column is the mean over all columns of a window.
+        """
         cfg = self.config
         signal, num_valid = windows.signal, windows.num_valid_columns
         if num_valid is not None:
             num_valid = num_valid * cfg.patch_samples
-        maps = wavelet.scalogram(
-            signal, cfg.wavelet, cfg.sampling_rate_hz, num_valid, cfg.wavelet_method
-        )
+        if normalized is not None:
+            maps = normalized.scalogram
+        else:
+            maps = wavelet.scalogram(
+                signal, cfg.wavelet, cfg.sampling_rate_hz, num_valid, cfg.wavelet_method
+            )
         if cfg.convolutional_stem == "none":
             tokens = self._patch_tokens(maps, column_ids)
         else:
             tokens = self._stem_tokens(maps, num_valid, column_ids)
         if cfg.waveform_branch:
-            columns = patches.signal_columns(
-                normalize_samples(signal, num_valid), cfg.patch_samples
-            )
+            if normalized is None:
+                samples = normalize_samples(signal, num_valid)
+            else:
+                samples = normalized.samples
+            columns = patches.signal_columns(samples, cfg.patch_samples)
             if column_ids is not None:
                 columns = patches.take_columns(columns, column_ids, axis=2)
             tokens = tokens + self._project("waveform", columns)[:, :, :, None]
@@ -88,6 +112,8 @@ class Tokenizer(nn.Module):
         )[None]
         if column_ids is not None:
             position = jnp.take(position[0], column_ids, axis=0)
+        if normalized is not None:
+            position = position.mean(axis=1, keepdims=True)
         tokens = tokens + position[:, None].astype(cfg.dtype)
         if cfg.channel_embedding:
             tokens = tokens + channel_embedding(windows.channel_ids, cfg.width, cfg, "channel")

@@ -13,12 +13,17 @@ _TRUTH = "0.25"
 _PREDICTED = "#d1495b"
 _SHADE = "#dfe7ef"
 _MAP = "viridis"
+_MAX_SECONDS = 60.0
 # Maximum characters of a channel name beside its axis.
 _MAX_LETTERS = 40
 
 
 def draw_reconstruction(window: ReconstructedWindow, max_channels: int = 3) -> Figure:
-    """Draw the waveform over three scalograms (truth, input, prediction) for a few channels."""
+    """Draw the waveform over three scalograms (truth, input, prediction) for a few channels.
+
+    Of a window longer than a minute, the minute in the middle, in which beats can be distinguished.
+    """
+    window = window.excerpt(_MAX_SECONDS)
     count = min(max_channels, len(window.channels))
     figure = Figure(figsize=(13, 0.9 + 4.0 * count), layout="constrained")
     figure.suptitle(format_name(window.title))

@@ -26,7 +26,10 @@ _MAX_SCALOGRAM = 1 << 27
 # Settings added since format 0.2. They are omitted at their defaults, so that the hash of an older
 # model, by which finished features are recognized, stays the same.
 _ADDED = {
-    "model": ("latent_head", "drop_path_rate", "attention_every", "state_size"),
+    "model": (
+        *("latent_head", "drop_path_rate", "attention_every", "state_size"),
+        "lookahead_seconds",
+    ),
     "objective": ("latent_weight", "teacher_decay", "predicted_share"),
     "contrastive": (
         *("readout", "column_steps", "step_width", "lag_seconds"),

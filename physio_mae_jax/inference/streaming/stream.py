@@ -8,8 +8,7 @@ import numpy as np
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.clocks import is_clock
 from physio_mae_jax.inference.recording_plan import ModelInput
-from physio_mae_jax.inference.samples import Samples, samples_of
-from physio_mae_jax.inference.signal_metadata import SignalMetadata, require_units_or_gain
+from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from physio_mae_jax.inference.streaming.rows import StreamRow
 from physio_mae_jax.inference.streaming.sample_buffer import SampleBuffer
 from physio_mae_jax.inference.streaming.saved_stream import SavedStream, read_stream, write_stream
@@ -93,7 +92,9 @@ class Stream:
         """
         if self._end:
             raise DataError(f"the stream has ended: {self._end}; open a new one for more samples.")
-        values = self._checked(samples)
+        values = self._layout.checked(samples)
+        if values.shape[1]:
+            self._buffer.check_type(values.dtype)
         rows: list[StreamRow] = []
         # A piece at a time, so that memory does not depend on the number of samples.
         seconds = min(self.hop_seconds, self._layout.model.window.seconds)
@@ -156,37 +157,11 @@ class Stream:
 
     def _settings(self) -> JsonObject:
         """Return what must be equal where a stream is resumed."""
-        layout = self._layout
         return {
             "model": self._fingerprint,
             "output_shape": list(self._output_shape),
-            "sampling_rate_hz": layout.info.sampling_rate_hz,
-            "channels": list(layout.info.channel_names),
-            "units": list(layout.info.units),
-            "gain": None if layout.gain is None else layout.gain.tolist(),
-            "hop_columns": layout.hop_columns,
+            **self._layout.settings(),
         }
-
-    def _checked(self, samples: object) -> np.ndarray:
-        """Return samples as [M, n]; raises as ``push`` does."""
-        found = samples_of(samples, "the samples")
-        values, names = found.values, self._layout.info.channel_names
-        if values.ndim == 1 and len(names) == 1:
-            values = values[None]
-        if values.ndim != 2 or len(values) != len(names):
-            raise DataError(
-                f"the samples have shape {found.values.shape}; [{len(names)}, n] is expected, a "
-                f"row for each of {', '.join(names)}. {_hint(values, len(names))}"
-            )
-        if values.shape[1]:
-            require_units_or_gain(
-                Samples(values, found.are_integers),
-                self._layout.info.units,
-                self._layout.gain,
-                "the signal",
-            )
-            self._buffer.check_type(values.dtype)
-        return values
 
     def _complete_rows(self) -> list[StreamRow]:
         layout, buffer = self._layout, self._buffer
@@ -228,10 +203,3 @@ class Stream:
             rejected=window.rejected,
             masked=window.masked,
         )
-
-
-def _hint(values: np.ndarray, num_channels: int) -> str:
-    """Return the advice for samples of a wrong shape."""
-    if values.ndim == 2 and values.shape[1] == num_channels:
-        return "Its axes are [sample, channel]; give samples.T."
-    return "Give every channel in each call, NaN where it is missing."

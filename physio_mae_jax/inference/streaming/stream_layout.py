@@ -10,7 +10,7 @@ from physio_mae_jax.data.arrays import absent_rows, find_gaps, physical_values
 from physio_mae_jax.data.channel_plan import ChannelPlan
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.data.window_transform import WindowConfig, make_window, plan_window
-from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.arguments import setting, texts
 from physio_mae_jax.inference.inputs import as_recordings
 from physio_mae_jax.inference.recording_plan import (
@@ -18,12 +18,18 @@ from physio_mae_jax.inference.recording_plan import (
     channel_bucket,
     check_known_channels,
 )
-from physio_mae_jax.inference.signal_metadata import SignalMetadata, gain_of
+from physio_mae_jax.inference.samples import Samples, samples_of
+from physio_mae_jax.inference.signal_metadata import (
+    SignalMetadata,
+    gain_of,
+    require_units_or_gain,
+)
 from physio_mae_jax.inference.streaming.sample_buffer import SampleBuffer
 from physio_mae_jax.inference.window_batches import pad_columns
 from physio_mae_jax.inference.window_rows import IN_GAP, IS_FLAT
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals.channels import canonical_name
+from physio_mae_jax.types import JsonObject
 
 NAME = "the stream"
 _HOP = Number(low=1e-3, high=86_400.0, example=1.0)
@@ -114,6 +120,36 @@ class StreamLayout:
         # The last sample of a window lies up to one sample before those that are counted here.
         return margin_seconds + (change.source_span(0, 0, _FAR)[1] + 1) / self.info.sampling_rate_hz
 
+    def checked(self, samples: object) -> np.ndarray:
+        """Return received samples as [M, n].
+
+        Raises:
+            DataError: The shape does not fit, or they are counts without units or gain.
+        """
+        found = samples_of(samples, "the samples")
+        values, names = found.values, self.info.channel_names
+        if values.ndim == 1 and len(names) == 1:
+            values = values[None]
+        if values.ndim != 2 or len(values) != len(names):
+            raise DataError(
+                f"the samples have shape {found.values.shape}; [{len(names)}, n] is expected, a "
+                f"row for each of {', '.join(names)}. {_hint(values, len(names))}"
+            )
+        if values.shape[1]:
+            given = Samples(values, found.are_integers)
+            require_units_or_gain(given, self.info.units, self.gain, "the signal")
+        return values
+
+    def settings(self) -> JsonObject:
+        """Return what must be equal where a stream is resumed."""
+        return {
+            "sampling_rate_hz": self.info.sampling_rate_hz,
+            "channels": list(self.info.channel_names),
+            "units": list(self.info.units),
+            "gain": None if self.gain is None else self.gain.tolist(),
+            "hop_columns": self.hop_columns,
+        }
+
     def num_columns_of(self, num_samples: int) -> int:
         """Count the whole columns of a signal of so many samples."""
         return self.model.columns_of(dataclasses.replace(self.info, num_samples=num_samples))
@@ -183,6 +219,13 @@ class StreamLayout:
         """Return the names of the model's channels that are rows of the signal."""
         given = {canonical_name(self.info.channel_names[row]) for row in rows}
         return tuple(name for name in self.plan.channels if name in given)
+
+
+def _hint(values: np.ndarray, num_channels: int) -> str:
+    """Return the advice for samples of a wrong shape."""
+    if values.ndim == 2 and values.shape[1] == num_channels:
+        return "Its axes are [sample, channel]; give samples.T."
+    return "Give every channel in each call, NaN where it is missing."
 
 
 def _hop_columns(hop_seconds: object, model: ModelInput) -> int:

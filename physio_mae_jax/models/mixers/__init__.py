@@ -2,10 +2,11 @@
 
 Modules::
 
-    attention          multi-head self-attention, full or within blocks of time
-    base               the protocol of a mixer, and the geometry of the tokens that it receives
-    column_recurrence  the recurrence of ``state_space``, computed in chunks
-    state_space        a recurrence over time columns in both directions
+    attention           multi-head self-attention, full or within blocks of time
+    base                the protocol of a mixer, and the geometry of the tokens that it receives
+    carried_recurrence  the recurrence of ``state_space``, block by block with a state
+    column_recurrence   that recurrence, computed in chunks
+    state_space         a recurrence over time columns in both directions
 
 To add one, write its module and add a line to ``MIXERS`` (contributing.md#add-a-mixer).
 """

@@ -13,6 +13,9 @@ import jax.numpy as jnp
 
 from physio_mae_jax.models.rotary import rotate_half
 
+# A time after which nothing is left of a state at any rate, though finite: it is summed.
+_FORGOTTEN = 1e8
+
 
 class Direction(NamedTuple):
     """What one of the two directions of time reads and writes.
@@ -54,6 +57,7 @@ def mix_columns(
     times: jax.Array,
     mask: jax.Array | None,
     chunk_columns: int,
+    lookahead_columns: int = 0,
 ) -> jax.Array:
     """Sum, for each token, what all columns wrote, with a decay over the time between them.
 
@@ -68,6 +72,8 @@ def mix_columns(
         mask: [N, K, R] bool, False = padding, which writes nothing and takes no time; None if all
             tokens are valid.
         chunk_columns: Columns q of a chunk; a matter of speed only.
+        lookahead_columns: Columns of time of a block; the backward direction starts anew at the
+            end of each. 0 for no blocks.
 
     Returns:
         [N, K, R, h, p] of the type of ``values``.
@@ -75,6 +81,10 @@ def mix_columns(
     num_columns, num_rows = values.shape[1:3]
     size = min(chunk_columns, num_columns)
     since, until = _gaps(times, None if mask is None else mask.any(axis=-1))
+    if lookahead_columns:
+        following = times + until.astype(times.dtype)
+        is_last = following // lookahead_columns != times // lookahead_columns
+        until = jnp.where(is_last, _FORGOTTEN, until)
     if mask is not None:
         forward, backward = (
             given._replace(write=jnp.where(mask[..., None], given.write, 0))
@@ -87,9 +97,12 @@ def mix_columns(
     back = _chunked(backward, until, turns, size, is_backward=True)
     tokens = values.reshape(*values.shape[:2], -1, *values.shape[4:])
     mixed = _within_chunks(tokens, ahead, back)
-    between = jnp.diff(times[:, :, 0], axis=1).astype(jnp.float32)[..., None] * angles
-    for chunks, turn, is_backward in ((ahead, -between, False), (back, between, True)):
-        mixed += _between_chunks(tokens, chunks, turn, num_rows, is_backward=is_backward)
+    # A loop over one chunk would add 0. Within a loop over layers XLA on a CPU (jax 0.10) compiles
+    # it wrongly, so that it adds what happens to be in memory.
+    if tokens.shape[1] > 1:
+        between = jnp.diff(times[:, :, 0], axis=1).astype(jnp.float32)[..., None] * angles
+        for chunks, turn, is_backward in ((ahead, -between, False), (back, between, True)):
+            mixed += _between_chunks(tokens, chunks, turn, num_rows, is_backward=is_backward)
     mixed = mixed.reshape(mixed.shape[0], -1, num_rows, *mixed.shape[3:])
     return mixed[:, :num_columns].astype(values.dtype)
 
@@ -208,7 +221,7 @@ def _of_tokens(weights: jax.Array, num_tokens: int) -> jax.Array:
 def _between_chunks(
     tokens: jax.Array, chunks: _Chunks, turn: jax.Array, num_rows: int, *, is_backward: bool
 ) -> jax.Array:
-    """Return what tokens [N, C, T, h, p] read of the other chunks.
+    """Return what tokens [N, C, T, h, p] read of the other chunks; C is at least 2.
 
     ``turn`` [N, C - 1, n / 2] rotates a state into the frame of the next chunk of the direction.
     """
@@ -221,7 +234,7 @@ def _between_chunks(
         chunks.write.astype(jnp.float32),
         weighted.reshape(batch, num_chunks, num_tokens, -1),
     )
-    unused = jnp.zeros_like(turn[:, :1]) if num_chunks > 1 else jnp.zeros((batch, 1, turn.shape[2]))
+    unused = jnp.zeros_like(turn[:, :1])
     turn = jnp.concatenate([unused, turn] if is_backward else [turn, unused], axis=1)
     states = _states(written, chunks.total, turn, is_backward=is_backward)
     read = jnp.einsum("nctm,ncmd->nctd", chunks.read, states.astype(chunks.read.dtype))

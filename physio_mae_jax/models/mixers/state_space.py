@@ -18,7 +18,8 @@ from physio_mae_jax.models.layers import (
     make_linear,
 )
 from physio_mae_jax.models.mixers.base import Geometry, SequenceShape
-from physio_mae_jax.models.mixers.column_recurrence import Direction, mix_columns
+from physio_mae_jax.models.mixers.carried_recurrence import RECURRENT, mix_carried
+from physio_mae_jax.models.mixers.column_recurrence import ColumnState, Direction, mix_columns
 from physio_mae_jax.models.rematerialization import save_for_backward
 from physio_mae_jax.models.residual import ResidualBranch
 
@@ -35,7 +36,8 @@ class StateSpace(nn.Module):
     """Two recurrences over the columns of a sequence, one in each direction of time.
 
     The state decays with the true time between columns, at rates that depend on the tokens. All
-    rows of a column are written and read at once, so that their order is of no effect.
+    rows of a column are written and read at once, so that their order is of no effect. If the
+    collection ``RECURRENT`` holds the forward state of the columns before, it is carried on.
     """
 
     settings: BlockConfig
@@ -60,7 +62,7 @@ class StateSpace(nn.Module):
         rate, rate_back = jnp.split(self._rates(flat, mask), 2, axis=-1)
         angles = self.param("angle", _log_spaced_angles, (cfg.state_size // 2,))
         value = value.reshape(*flat.shape[:-1], cfg.num_heads, -1)
-        mixed = mix_columns(
+        given = (
             value,
             Direction(read, write, rate),
             Direction(read_back, write_back, rate_back),
@@ -69,6 +71,15 @@ class StateSpace(nn.Module):
             mask,
             chunk_columns(rows),
         )
+        if self.has_variable(RECURRENT, "sums"):
+            before = ColumnState(
+                *(self.get_variable(RECURRENT, name) for name in ColumnState._fields)
+            )
+            mixed, after = mix_carried(*given, before)
+            for name, held in after._asdict().items():
+                self.put_variable(RECURRENT, name, held)
+        else:
+            mixed = mix_columns(*given, cfg.lookahead_columns)
         mixed += value * self._skip().astype(value.dtype)
         norm = nn.RMSNorm(
             epsilon=NORM_EPSILON,

@@ -85,6 +85,26 @@ def test_a_stack_is_its_layers_in_order():
     np.testing.assert_allclose(found, wanted, atol=2e-5)
 
 
+def test_a_sequence_of_one_chunk_is_the_same_in_every_compiled_program():
+    """A loop over one chunk within the loop over layers read uninitialized memory on a CPU."""
+    stack = Stack(SETTINGS._replace(channel_attention=False), 4, "none")
+    tokens = jax.random.normal(jax.random.key(0), (12, 2, 50, 2, 16))
+    times = jnp.broadcast_to(jnp.arange(50)[:, None], (12, 50, 2))
+    present = jnp.ones((12, 2), bool)
+    variables = random_variables(stack, tokens, times, present)
+    text = str(jax.make_jaxpr(stack.apply)(variables, tokens, times, present))
+    assert text.count(" scan[") == 1
+
+    def compiled():
+        # A new function: otherwise the program would be found in the cache.
+        mix = jax.jit(lambda held: stack.apply(held, tokens, times, present))
+        return np.asarray(mix.lower(variables).compile()(variables))
+
+    first = compiled()
+    for _ in range(3):
+        np.testing.assert_allclose(compiled(), first, atol=1e-5)
+
+
 def test_an_absent_channel_changes_no_other():
     stack = Stack(SETTINGS._replace(attention_every=2), 2, "none")
     tokens = jax.random.normal(jax.random.key(0), (1, 2, 6, 2, 16))
