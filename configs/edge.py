@@ -6,7 +6,7 @@
         --config.init_from=physio-small --config.data.sets=bidmc --config.data.channels=II,PPG \
         --workdir=edge/small
     python -m physio_mae_jax.main --config=configs/edge.py:precision=int8 \
-        --config.init_from=runs/superclass --config.data.sets=ptbxl \
+        --config.init_from=runs/ptbxl_superclass --config.data.sets=ptbxl \
         --config.labels.task=superclass --workdir=edge/superclass
 
 Arguments after the colon:

@@ -2,7 +2,7 @@
 
     python -m physio_mae_jax.main --config=configs/pulse.py --workdir=runs/pulse
 
-Half an hour on one CPU core. Argument after the colon: attention, as in configs/pretrain.py. The
+Minutes on one CPU core. Argument after the colon: attention, as in configs/pretrain.py. The
 sets are prepared first, in --config.data.root, see physio_mae_jax/guides/results.md. Time steps of
 25 ms are compared at their best lag, among windows of the same recording, beside masked
 reconstruction. Attention reaches about a second, so that a step tells when a beat is and not whose.
@@ -49,7 +49,7 @@ def _choose_data(data: ConfigDict) -> None:
     data.channels = "PPG,II"
     data.split_rule = "bidmc: random=|0.1|0.25; random=|0.1|0.1"
     data.speed_perturbation = (0.8, 1.25)  # wider ones move lags out of their range
-    data.windows_per_recording = 8  # windows of others are told apart by their subject
+    data.windows_per_recording = 8  # windows of others differ in their subject
     data.max_validation_windows = 32
     data.on_invalid = "skip"  # a few recordings of CinC 2015 lack lead II
     data.cache_mib = 2048

@@ -101,7 +101,7 @@ examples:
   python -m physio_mae_jax.main --config=configs/pretrain.py:preset=tiny,data=synthetic \\
       --workdir=runs/first
   python -m physio_mae_jax.main --config=configs/finetune.py:data=ptbxl \\
-      --config.init_from=runs/first --workdir=runs/superclass
+      --config.init_from=runs/first --workdir=runs/ptbxl_superclass
   python -m physio_mae_jax.main --config=configs/features.py --config.init_from=runs/first \\
       --config.data.sets=folder --config.data.path=DIR --workdir=features/mine
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from physio_mae_jax.data.json_reader import parse_json, read_json_lines
 from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.inference.edge.contract import is_graph
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.printable import printable_lines, show
 from physio_mae_jax.types import JsonObject, Untyped
@@ -51,6 +52,7 @@ def _run(options: argparse.Namespace) -> None:
         given, pieces = _recording(options.input, given)
         stream = _open(options, given)
     else:
+        _check_described(given)
         stream = _open(options, given)
         pieces = (_samples(*line) for line in _lines(options.input))
     for samples in pieces:
@@ -61,14 +63,26 @@ def _run(options: argparse.Namespace) -> None:
 def _open(options: argparse.Namespace, given: JsonObject) -> "Stream | RecurrentStream":
     """Open the stream of a graph, or of a model that JAX encodes."""
     settings = given | {"hop_seconds": options.hop_seconds}
-    if options.model.endswith(".onnx"):
+    if options.output is not None:
+        settings["output"] = options.output
+    if is_graph(options.model) or Path(options.model).is_file():
         from physio_mae_jax.inference.edge.runtime import EdgeEncoder
 
         return EdgeEncoder.load(options.model).stream(**settings)
     from physio_mae_jax.inference.encoder import Encoder
 
     model = Encoder.from_pretrained(options.model, batch_size=1, num_devices=1)
-    return model.stream(output=options.output, **settings)
+    return model.stream(**settings)
+
+
+def _check_described(given: JsonObject) -> None:
+    """Reject lines without a rate or names of channels, which they do not state."""
+    missing = [f"--{name}" for name in ("sampling_rate_hz", "channels") if name not in given]
+    if missing:
+        raise ConfigError(
+            f"lines of numbers do not state their sampling rate and channels; {missing[0]} is "
+            "missing. Give both, such as --sampling_rate_hz=250 --channels=II,PPG."
+        )
 
 
 def _lines(source: str) -> Iterable[tuple[str, object]]:
@@ -167,8 +181,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--model",
         required=True,
-        help="graph of Encoder.export_edge (.onnx, needs no JAX), name of a shipped model, or "
-        "folder of a saved one",
+        help="graph of Encoder.export_edge (.onnx or .tflite, needs no JAX), name of a shipped "
+        "model, or folder of a saved one",
     )
     parser.add_argument(
         "--input",
@@ -197,7 +211,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="time without a sample after which the stream is given up (10)",
     )
     parser.add_argument(
-        "--output", default="pooled", choices=("pooled", "columns"), help="of a model of JAX"
+        "--output",
+        choices=("pooled", "columns"),
+        help="embedding of a window or of each column; a graph has one of them (pooled)",
     )
     return parser.parse_args(arguments)
 

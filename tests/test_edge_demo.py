@@ -63,6 +63,14 @@ def test_errors_are_named_before_anything_is_served(folder, capsys, monkeypatch,
     assert "give --model=encoder.onnx, or --download" in capsys.readouterr().err
 
 
+def test_a_graph_of_litert_is_rejected(tmp_path, capsys):
+    pytest.importorskip("litert_converter")
+    pytest.importorskip("ai_edge_litert.interpreter")
+    path = encoder().export_edge(tmp_path / "m.tflite", num_channels=1)
+    assert edge_demo.main([f"--model={path}"]) == 2
+    assert "m.tflite is a graph of 'litert', which the page cannot" in capsys.readouterr().err
+
+
 def test_a_download_needs_no_model(capsys, monkeypatch):
     monkeypatch.setattr(onnxruntime_web, "download", lambda: "the cache")
     assert edge_demo.main(["--download"]) == 0

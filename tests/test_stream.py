@@ -79,11 +79,43 @@ def test_a_wrong_line_is_named(model, line, message, capsys, monkeypatch):
     assert message in capsys.readouterr().err
 
 
-def test_a_graph_is_encoded_without_jax(tmp_path, lines, capsys):
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnx")
-    path = encoder().export_edge(tmp_path / "m.onnx", num_channels=2)
+@pytest.mark.parametrize(
+    ("ending", "libraries"),
+    [
+        (".onnx", ("onnx", "onnxruntime")),
+        (".tflite", ("litert_converter", "ai_edge_litert.interpreter")),
+    ],
+)
+def test_a_graph_is_encoded_as_by_its_model(model, ending, libraries, tmp_path, lines, capsys):
+    for name in libraries:
+        pytest.importorskip(name)
+    path = encoder().export_edge(tmp_path / f"m{ending}", num_channels=2)
+    assert stream.main([f"--model={model}", f"--input={lines[0]}", *GIVEN]) == 0
+    wanted = rows_of(capsys)
     assert stream.main([f"--model={path}", f"--input={lines[0]}", *GIVEN]) == 0
-    assert [row["rejected"] for row in rows_of(capsys)] == ["", "", "", "gap"]
-    assert stream.main([f"--model={tmp_path / 'n.onnx'}", "--input=stdin", *GIVEN]) == 2
-    assert "n.onnx.json" in capsys.readouterr().err
+    rows = rows_of(capsys)
+    assert [row["rejected"] for row in rows] == ["", "", "", "gap"]
+    for row, other in zip(rows[:3], wanted, strict=False):
+        np.testing.assert_allclose(row["embedding"], other["embedding"], atol=1e-4)
+    assert stream.main([f"--model={path}", "--input=stdin", "--output=columns", *GIVEN]) == 2
+    assert "output is 'columns', but the graph computes 'pooled'" in capsys.readouterr().err
+
+
+def test_lines_without_a_description_are_named(model, lines, capsys):
+    arguments = [f"--model={model}", f"--input={lines[0]}", "--sampling_rate_hz=100"]
+    assert stream.main(arguments) == 2
+    assert "--channels is missing. Give both, such as" in capsys.readouterr().err
+    assert stream.main([*arguments[:2], "--channels=II"]) == 2
+    assert "--sampling_rate_hz is missing" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_graph_is_named(tmp_path, capsys):
+    (tmp_path / "m.pt").write_bytes(b"")
+    assert stream.main([f"--model={tmp_path / 'm.pt'}", "--input=stdin", *GIVEN]) == 2
+    assert "m.pt ends in '.pt'; .onnx or .tflite is expected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", [".onnx", ".tflite"])
+def test_a_graph_without_contract_is_named(ending, tmp_path, capsys):
+    assert stream.main([f"--model={tmp_path / f'n{ending}'}", "--input=stdin", *GIVEN]) == 2
+    assert f"n{ending}.json" in capsys.readouterr().err

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
@@ -29,7 +28,6 @@ from physio_mae_jax.inference.recording_classifier import RecordingClassifier
 from physio_mae_jax.inference.recording_plan import ModelInput, plan_recordings
 from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from physio_mae_jax.inference.trained_classifier import TrainedClassifier, load_classifier
-from physio_mae_jax.inference.window_batches import window_batches
 from physio_mae_jax.models.heads import classifier as heads
 from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.models.window_batch import Windows
@@ -97,14 +95,8 @@ class Classifier(RecordingClassifier):
         if config.output != "pooled":
             raise ConfigError(f"output is {config.output!r}, but a classifier gives logits alone.")
         plan = plan_recordings(source, self.input, config, notes)
-        batches = window_batches(
-            plan,
-            batch_size=self.batch_size,
-            num_devices=self.programs.mesh.size,
-            num_threads=config.num_threads or min(8, os.cpu_count() or 1),
-        )
-        size = _LogitSize(self.width, 1)
-        averaged = average_windows(plan, self.programs.run_all(batches, "pooled"), "pooled", size)
+        logits = self.programs.run_plan(plan, config, self.batch_size)
+        averaged = average_windows(plan, logits, "pooled", _LogitSize(self.width, 1))
         return [one.embedding for one in averaged], report_of(plan, averaged)
 
     def stream(self, *, hop_seconds: object = None, **description: Options) -> "ClassifierStream":

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypedDict, cast
@@ -12,8 +13,9 @@ import numpy as np
 from jax.sharding import Mesh
 
 from physio_mae_jax.inference.arguments import setting
-from physio_mae_jax.inference.encoding_config import Output
-from physio_mae_jax.inference.window_batches import WindowBatch
+from physio_mae_jax.inference.encoding_config import EncodingConfig, Output
+from physio_mae_jax.inference.recording_plan import EncodingPlan
+from physio_mae_jax.inference.window_batches import WindowBatch, window_batches
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.models.window_batch import Windows
@@ -150,6 +152,18 @@ class CompiledEncoder:
         if key not in self.compiled:
             self.compiled[key] = self._jitted(output).lower(self.params, on_devices).compile()
         return self.compiled[key](self.params, on_devices)
+
+    def run_plan(
+        self, plan: EncodingPlan, config: EncodingConfig, batch_size: int
+    ) -> Iterator[tuple[WindowBatch, np.ndarray]]:
+        """Read and encode the windows of recordings, as ``run_all`` does."""
+        batches = window_batches(
+            plan,
+            batch_size=batch_size,
+            num_devices=self.mesh.size,
+            num_threads=config.num_threads or min(8, os.cpu_count() or 1),
+        )
+        return self.run_all(batches, config.output)
 
     def run_all(
         self, batches: Iterable[WindowBatch], output: Output

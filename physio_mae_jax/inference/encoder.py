@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -26,7 +25,6 @@ from physio_mae_jax.inference.recording_encoder import RecordingEncoder
 from physio_mae_jax.inference.recording_plan import plan_recordings
 from physio_mae_jax.inference.saved_model import load_model, save_model
 from physio_mae_jax.inference.trained_model import TrainedModel, fingerprint_of, load_checkpoint
-from physio_mae_jax.inference.window_batches import window_batches
 from physio_mae_jax.inference.window_inspection import WindowInspection
 from physio_mae_jax.types import JsonObject, Options
 
@@ -191,13 +189,7 @@ class Encoder(WindowInspection, RecordingEncoder):
     ) -> tuple[list[np.ndarray], EncodingReport]:
         """Encode every recording of a source with known gaps, each as ``encode`` does."""
         plan = plan_recordings(source, self.input, config, notes)
-        batches = window_batches(
-            plan,
-            batch_size=self.batch_size,
-            num_devices=self.programs.mesh.size,
-            num_threads=config.num_threads or min(8, os.cpu_count() or 1),
-        )
-        encoded = self.programs.run_all(batches, config.output)
+        encoded = self.programs.run_plan(plan, config, self.batch_size)
         averaged = average_windows(plan, encoded, config.output, self.programs.config)
         return [one.embedding for one in averaged], report_of(plan, averaged)
 

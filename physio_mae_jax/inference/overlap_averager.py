@@ -92,9 +92,10 @@ def _averaged(
     if one.tiling and not averager.windows[0] and plan.on_invalid == "error":
         raise DataError(
             f"{one.info.record_id}: no channel of it ever varies "
-            f"({', '.join(one.channels.channels)}), or by less than a millionth of its offset "
-            "(float64: 1e-12). Check the sensor, subtract a large offset before rounding to "
-            "float32, or get NaN for such recordings with on_invalid='skip'."
+            f"({', '.join(one.channels.channels)}): all values are missing or constant, or differ "
+            "by less than a millionth of its offset (float64: 1e-12). Check the sensor, subtract a "
+            "large offset before rounding to float32, or get NaN for such recordings with "
+            "on_invalid='skip'."
         )
     embedding, times = averager.mean(), None
     if isinstance(averager, WindowCollector):

@@ -118,7 +118,7 @@ def position(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Checkpoints(folder / "runs/mixed/checkpoints", keep=1) as checkpoints:
         checkpoints.save(1, {"params": model.params}, model.model_spec.to_json(), model.trained_on)
     (folder / "runs/ptbxl").symlink_to("mixed")
-    write_finetuned(folder / "runs/superclass", untrained_classifier())
+    write_finetuned(folder / "runs/ptbxl_superclass", untrained_classifier())
     waves(folder / "data", subjects=2)
     config = features_config.get_config("format=parquet")
     config.init_from, config.data.sets = str(folder / "runs/mixed"), "waves"

@@ -12,7 +12,7 @@ from physio_mae_jax.data.input_spec import InputSpec
 from physio_mae_jax.data.json_types import Between, check_types
 from physio_mae_jax.data.regular_file import read_regular
 from physio_mae_jax.data.sealed_json import add_seal, read_sealed
-from physio_mae_jax.errors import DataError
+from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.class_decision import ClassDecision
 from physio_mae_jax.types import JsonObject
 
@@ -20,7 +20,9 @@ EdgePrecision = Literal["float32", "int8"]
 EdgeOutput = Literal["embedding", "columns", "logits"]
 EdgeRuntime = Literal["onnx", "litert"]
 LOGITS: EdgeOutput = "logits"
-_HINT = "export the encoder again."
+# Ending of a path -> library that computes the graph.
+RUNTIMES: dict[str, EdgeRuntime] = {".onnx": "onnx", ".tflite": "litert"}
+_HINT = "copy both files of one export again, or export the model again."
 _FORMAT = "edge model"
 _MAX_BYTES = 1 << 31  # the limit of a protocol buffer
 
@@ -169,13 +171,13 @@ class Contract:
         wanted: dict[str, tuple[object, ...]] = dict(self.inputs)
         if dict(inputs) != wanted:
             raise DataError(
-                f"{name} takes {_shapes(inputs)}; {_shapes(wanted)} is expected by its contract. "
-                f"Use both files of one export, or {_HINT}"
+                f"{name} takes {_shapes(inputs)}; {_shapes(wanted)} is expected by its contract; "
+                f"{_HINT}"
             )
         if output != (1, *self.output_shape):
             raise DataError(
                 f"{name} gives output {list(output)}; {[1, *self.output_shape]} is expected by its "
-                f"contract. Use both files of one export, or {_HINT}"
+                f"contract; {_HINT}"
             )
 
     def to_json(self) -> JsonObject:
@@ -185,6 +187,21 @@ class Contract:
 
 def _shapes(inputs: Mapping[str, tuple[object, ...]]) -> str:
     return ", ".join(f"{name} {list(shape)}" for name, shape in sorted(inputs.items())[:8])
+
+
+def is_graph(path: str | Path) -> bool:
+    """Return whether a path is that of a graph, by its ending."""
+    return Path(path).suffix in RUNTIMES
+
+
+def runtime_of(path: Path) -> EdgeRuntime:
+    """Return the library of a path by its ending; raise a ConfigError for that of no graph."""
+    if not is_graph(path):
+        raise ConfigError(
+            f"{path.name} ends in {path.suffix!r}; {' or '.join(RUNTIMES)} is expected, which "
+            "chooses between onnxruntime and LiteRT."
+        )
+    return RUNTIMES[path.suffix]
 
 
 def contract_path(path: Path) -> Path:
@@ -201,16 +218,21 @@ def read_edge_model(path: Path) -> tuple[bytes, Contract]:
     """Read a graph and its contract.
 
     Raises:
-        DataError: One is missing, damaged, or of another kind, or they do not belong together.
+        UserError: The path does not end like that of a graph, a file is missing, damaged, or of
+            another kind, or they do not belong together.
     """
+    runtime_of(path)
     beside = contract_path(path)
     content = read_sealed(beside, _HINT)
     if content.get("format") != _FORMAT:
         raise DataError(f"{beside} does not describe a model for devices; {_HINT}")
     contract = check_types(Contract, content, str(beside), _HINT)
     graph = read_regular(path, _HINT, _MAX_BYTES)
-    if hash_of(graph) != contract.graph_sha256:
-        raise DataError(f"{path} is damaged, or is not the graph of {beside.name}; {_HINT}")
+    if (found := hash_of(graph)) != contract.graph_sha256:
+        raise DataError(
+            f"{path} is damaged, or is not the graph of {beside.name}: its SHA-256 begins "
+            f"{found[:12]}, {contract.graph_sha256[:12]} is expected; {_HINT}"
+        )
     return graph, contract
 
 

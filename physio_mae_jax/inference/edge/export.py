@@ -27,6 +27,7 @@ from physio_mae_jax.inference.edge.contract import (
     Quantization,
     contract_path,
     hash_of,
+    runtime_of,
 )
 from physio_mae_jax.inference.edge.edge_model import EdgeModel
 from physio_mae_jax.inference.edge.encoder_graph import check_supported, onnx_graph
@@ -49,8 +50,6 @@ from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.setting_kinds import Number
 
 _NUM_CHANNELS = Number(low=1, high=64, whole=True, example=3)
-# Ending of a path -> library that computes the graph.
-_RUNTIMES: dict[str, EdgeRuntime] = {".onnx": "onnx", ".tflite": "litert"}
 _LIBRARIES = {"onnx": ("onnx", "onnxruntime"), "litert": ("litert_converter", "ai_edge_litert")}
 _Outputs = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
@@ -122,12 +121,7 @@ def _checked(model: EdgeModel, precision: str, output: str, path: Path) -> EdgeR
         choices = ", ".join(get_args(EdgePrecision))
         raise ConfigError(f"precision is {precision!r}; choose from {choices}.")
     model.check_output(output)
-    if path.suffix not in _RUNTIMES:
-        raise ConfigError(
-            f"path ends in {path.suffix!r}; {' or '.join(_RUNTIMES)} is expected, which chooses "
-            "between onnxruntime and LiteRT."
-        )
-    runtime = _RUNTIMES[path.suffix]
+    runtime = runtime_of(path)
     if runtime == "litert" and precision != "float32":
         raise ConfigError(
             f"precision is {precision!r}, which LiteRT graphs do not have; give a path that ends "

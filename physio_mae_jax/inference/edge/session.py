@@ -139,7 +139,7 @@ class LitertSession:
 
 def _rejected(library: str, version: str, name: str, error: Exception) -> DataError:
     return DataError(
-        f"{library} {version} cannot compute {name} ({str(error)[:300]}); export the encoder "
+        f"{library} {version} cannot compute {name} ({str(error)[:300]}); export the model "
         f"again, or update {library}."
     )
 

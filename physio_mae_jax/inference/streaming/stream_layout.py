@@ -85,7 +85,8 @@ class StreamLayout:
             DataError: The description is incomplete, or a channel is unknown.
         """
         names = texts(description.channels, f"{NAME}: channels", "name each row, such as 'II'")
-        source = as_recordings(np.zeros((len(names), 2)), description).recordings
+        named = dataclasses.replace(description, names=NAME)
+        source = as_recordings(np.zeros((len(names), 2)), named).recordings
         check_known_channels(source, model.channels)
         (info,) = source.recordings
         gain = gain_of(description.gain, len(names), NAME)

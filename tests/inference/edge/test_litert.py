@@ -95,7 +95,7 @@ def test_what_has_no_form_is_named(tmp_path, converter):
 
 
 def test_the_ending_chooses_the_library(tmp_path, monkeypatch):
-    with pytest.raises(ConfigError, match=r"path ends in '\.pb'; \.onnx or \.tflite is expected"):
+    with pytest.raises(ConfigError, match=r"m\.pb ends in '\.pb'; \.onnx or \.tflite is expected"):
         encoder().export_edge(tmp_path / "m.pb")
     monkeypatch.setitem(sys.modules, "litert_converter", None)
     with pytest.raises(UserError, match=r"litert_converter.*install \"physio_mae_jax\[litert\]\""):

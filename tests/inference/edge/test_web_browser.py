@@ -1,4 +1,4 @@
-"""The page in Chromium gives the embeddings of ``EdgeEncoder``.
+"""The page in Chromium gives the results of ``EdgeEncoder`` and ``EdgeClassifier``.
 
 ``bash launch/test.sh --browser`` installs what this needs, and fails where it is missing.
 """
@@ -22,6 +22,7 @@ from physio_mae_jax.inference.edge.runtime import EdgeEncoder
 from physio_mae_jax.inference.edge.web import onnxruntime_web
 from physio_mae_jax.inference.edge.web.page_files import page_files
 from physio_mae_jax.inference.edge.web.server import address_of, serve
+from tests.classifiers import DECISIONS, classifier
 from tests.encoders import beats
 from tests.javascript import skip_or_fail
 
@@ -72,7 +73,7 @@ def recordings() -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def models(recordings, tmp_path_factory):
-    """Export physio-tiny in both precisions."""
+    """Export physio-tiny in both precisions, and a classifier of each kind."""
     folder = tmp_path_factory.mktemp("models")
     encoder = Encoder.from_pretrained("physio-tiny", batch_size=1, num_devices=1)
     given = {"calibration": recordings[SHOWN:], "sampling_rate_hz": RATE_HZ, "channels": LEADS}
@@ -82,6 +83,10 @@ def models(recordings, tmp_path_factory):
         return {
             "float32": encoder.export_edge(folder / "float32.onnx", num_channels=2),
             "int8": encoder.export_edge(folder / "int8.onnx", precision="int8", **given),
+            **{
+                kind: classifier(decision).export_edge(folder / f"{kind}.onnx", num_channels=2)
+                for kind, decision in DECISIONS.items()
+            },
         }
 
 
@@ -150,23 +155,35 @@ def rows_of(page):
     return [json.loads(line) for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
-def test_embeddings_are_those_of_python(served, models, page, precision):
+def both_rows(page, served, models, name):
+    """Encode the recording in the page and in Python: rows of the windows that both accept."""
     addresses, values = served
-    load(page, addresses[precision])
+    load(page, addresses[name])
     run(page, hop=2)
     assert not page.is_visible("#error"), page.inner_text("#error")
     rows = rows_of(page)
     given = {"sampling_rate_hz": RATE_HZ, "channels": LEADS, "units": "mV", "hop_seconds": 2.0}
-    stream = EdgeEncoder.load(models[precision]).stream(**given)
+    stream = EdgeEncoder.load(models[name]).stream(**given)
     wanted = [row.to_json() for row in [*stream.push(values), *stream.flush()]]
     assert {row["rejected"] for row in wanted} == {"", "gap"}
-    for name in ("start_seconds", "end_seconds", "rejected", "masked"):
-        assert [row[name] for row in rows] == [row[name] for row in wanted]
-    found, truth = (
-        np.asarray([row["embedding"] for row in some if not row["rejected"]])
-        for some in (rows, wanted)
-    )
+    for key in ("start_seconds", "end_seconds", "rejected", "masked"):
+        assert [row[key] for row in rows] == [row[key] for row in wanted]
+    return [[row for row in some if not row["rejected"]] for some in (rows, wanted)]
+
+
+@pytest.mark.parametrize("kind", sorted(DECISIONS))
+def test_decisions_are_those_of_python(served, models, page, kind):
+    rows, wanted = both_rows(page, served, models, kind)
+    assert [row["decisions"] for row in rows] == [row["decisions"] for row in wanted]
+    assert len({str(row["probabilities"]) for row in wanted}) > 1
+    for row, other in zip(rows, wanted, strict=True):
+        assert row["probabilities"] == pytest.approx(other["probabilities"], abs=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_embeddings_are_those_of_python(served, models, page, precision):
+    some = both_rows(page, served, models, precision)
+    found, truth = (np.asarray([row["embedding"] for row in rows]) for rows in some)
     if precision == "float32":
         np.testing.assert_allclose(found, truth, rtol=0, atol=1e-4 * np.abs(truth).max())
     centered, expected = found - truth.mean(axis=0), truth - truth.mean(axis=0)

@@ -59,6 +59,7 @@ def page_files(
     """
     graph = local_path(model, "--model")
     encoder = EdgeEncoder.load(graph)
+    _check_runtime(encoder, graph.name)
     _check_band(encoder)
     runtime = onnxruntime_web.find(onnxruntime_folder)
     description, samples = None, b""
@@ -96,6 +97,15 @@ def vocabulary() -> JsonObject:
     """Describe the names that models know; the position of a name is its id."""
     channels = [{"name": name, "min_rate_hz": min_plausible_rate_hz(name)} for name in VOCABULARY]
     return {"max_rate_hz": MAX_RATE_HZ, "channels": channels}
+
+
+def _check_runtime(encoder: EdgeEncoder, name: str) -> None:
+    runtime = encoder.contract.runtime
+    if runtime != "onnx":
+        raise DataError(
+            f"{name} is a graph of {runtime!r}, which the page cannot compute; export the model "
+            "to a path that ends in .onnx."
+        )
 
 
 def _check_band(encoder: EdgeEncoder) -> None:
