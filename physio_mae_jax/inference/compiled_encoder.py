@@ -163,7 +163,7 @@ class CompiledEncoder:
             num_devices=self.mesh.size,
             num_threads=config.num_threads or min(8, os.cpu_count() or 1),
         )
-        return self.run_all(batches, config.output)
+        yield from self.run_all(batches, config.output)
 
     def run_all(
         self, batches: Iterable[WindowBatch], output: Output
