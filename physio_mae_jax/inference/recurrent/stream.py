@@ -4,14 +4,19 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.recurrent.block_encoder import BlockEncoder
 from physio_mae_jax.inference.recurrent.block_signal import BlockLayout
 from physio_mae_jax.inference.recurrent.sample_intake import SampleIntake
 from physio_mae_jax.inference.recurrent.state_arrays import arrays_of, state_of
 from physio_mae_jax.inference.streaming.rows import StreamRow
 from physio_mae_jax.inference.streaming.sample_buffer import SampleBuffer
-from physio_mae_jax.inference.streaming.saved_stream import SavedStream, read_stream, write_stream
+from physio_mae_jax.inference.streaming.saved_stream import (
+    SavedStream,
+    read_stream,
+    reject_resuming,
+    write_stream,
+)
 from physio_mae_jax.inference.window_rows import IN_GAP, IS_FLAT
 from physio_mae_jax.types import JsonObject
 
@@ -139,10 +144,7 @@ class RecurrentStream:
             ConfigError: Samples were already pushed to this stream.
             DataError: The file is damaged, or of a stream with other settings.
         """
-        if self._buffer.stop or self._end:
-            raise ConfigError(
-                f"{self.seconds:g} s were already pushed to this stream; resume a new one."
-            )
+        reject_resuming(self.seconds, is_used=bool(self._buffer.stop or self._end))
         saved = read_stream(path, self._settings())
         arrays = dict(saved.arrays)
         self._intake = SampleIntake(arrays.pop("origin"), arrays.pop("last"))

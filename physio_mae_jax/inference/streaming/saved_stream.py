@@ -18,7 +18,7 @@ from physio_mae_jax import atomic_files
 from physio_mae_jax.data.json_reader import parse_json
 from physio_mae_jax.data.regular_file import open_regular
 from physio_mae_jax.data.sealed_json import add_seal, check_seal
-from physio_mae_jax.errors import DataError
+from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.printable import show
 from physio_mae_jax.types import JsonObject
@@ -71,6 +71,12 @@ def write_stream(state: SavedStream, path: str | Path) -> Path:
     ):
         np.savez(file, allow_pickle=False, state=np.asarray(sealed), samples=samples, **arrays)
     return target
+
+
+def reject_resuming(seconds: float, *, is_used: bool) -> None:
+    """Raise a ConfigError if a stream was used, and so cannot take over a saved state."""
+    if is_used:
+        raise ConfigError(f"{seconds:g} s were already pushed to this stream; resume a new one.")
 
 
 def read_stream(path: str | Path, settings: JsonObject) -> SavedStream:

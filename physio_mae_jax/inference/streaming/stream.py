@@ -5,13 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.clocks import is_clock
 from physio_mae_jax.inference.recording_plan import ModelInput
 from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from physio_mae_jax.inference.streaming.rows import StreamRow
 from physio_mae_jax.inference.streaming.sample_buffer import SampleBuffer
-from physio_mae_jax.inference.streaming.saved_stream import SavedStream, read_stream, write_stream
+from physio_mae_jax.inference.streaming.saved_stream import (
+    SavedStream,
+    read_stream,
+    reject_resuming,
+    write_stream,
+)
 from physio_mae_jax.inference.streaming.stream_layout import NAME, StreamLayout
 from physio_mae_jax.types import JsonObject
 
@@ -146,10 +151,7 @@ class Stream:
             ConfigError: Samples were already pushed to this stream.
             DataError: The file is damaged, or is of another model or other arguments.
         """
-        if self._buffer.stop or self._end:
-            raise ConfigError(
-                f"{self.seconds:g} s were already pushed to this stream; resume a new one."
-            )
+        reject_resuming(self.seconds, is_used=bool(self._buffer.stop or self._end))
         state = read_stream(path, self._settings())
         self._buffer = SampleBuffer.of(state.samples, state.first)
         self._column, self._end = state.column, state.end
