@@ -95,7 +95,7 @@ def _data() -> ConfigDict:
     data = ConfigDict()
     data.sets = "synthetic"  # 'ptbxl:2+bidmc:1': several, with weights
     data.sampling_temperature = 1.0  # several sets without weights: 2.0 samples small ones more
-    data.windows_per_recording = 1  # 8: of a batch in succession, as negatives of each other
+    data.windows_per_recording = 1  # above 1: harder negatives within a batch
     data.root = os.environ.get("PHYSIO_MAE_DATA", "data")  # folder of prepared sets
     data.path = ""  # folder of recordings, with sets=folder
     data.manifest = ""  # '': DIR/manifest.json, or self-describing files

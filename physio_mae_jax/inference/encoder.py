@@ -143,8 +143,9 @@ class Encoder(WindowInspection, RecordingEncoder):
         Args:
             output: 'pooled' or 'columns'.
             hop_seconds: Distance between windows, seconds; None for half a window.
-            mode: 'window': each row is of a window; 'recurrent': of a block after all before, see
-                ``recurrent.stream``, with a state space in all layers.
+            mode: 'window', a row encodes a window; or 'recurrent', a row encodes a block, with a
+                state from all earlier blocks (``recurrent.stream``). The latter needs a model with
+                a state space in all layers.
             lookahead_seconds: With 'recurrent', duration of a block; None for that of the model,
                 or about 2 s.
             **of: sampling_rate_hz, channels, units, gain, as in ``encode``.

@@ -75,7 +75,7 @@ def test_sizes_are_those_the_readme_of_the_original_claims(argument, millions):
         (version, channels)
         for version in ARGUMENTS["variant"]
         for channels in (1, 3)
-        # State-space layers take long to compile, and mix each channel alone anyway.
+        # State-space layers are slow to compile and do not mix channels.
         if version != "contrastive" and (version, channels) != ("v31", 1)
     ],
 )
